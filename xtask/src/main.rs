@@ -1,0 +1,47 @@
+//! The development commands: `cargo xtask <command>`.
+
+mod docs;
+mod run;
+mod setup;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The development commands of domicile.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what the project needs on this machine; does nothing when all is there.
+    Setup,
+    /// Everything that a change must pass: setup, lints, tidy, docs, tests, the example.
+    Test(test::Arguments),
+    /// Check the house's own rules: edges between crates, sizes, names, dependencies.
+    Tidy(tidy::Arguments),
+    /// Build the documentation; warnings are errors.
+    Docs,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Setup => setup::run(),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Tidy(arguments) => tidy::run(&arguments),
+        Command::Docs => docs::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
