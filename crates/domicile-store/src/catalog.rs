@@ -1,0 +1,222 @@
+//! What a database says of itself, in words both engines share.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A table's name as the catalog has it, case kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    /// The schema; `None` at engines without schemas.
+    pub schema: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+impl TableName {
+    /// The quoted name, with its schema where there is one.
+    pub fn sql(&self) -> String {
+        match &self.schema {
+            Some(schema) => {
+                format!("{}.{}", crate::sql::ident(schema), crate::sql::ident(&self.name))
+            }
+            None => crate::sql::ident(&self.name),
+        }
+    }
+
+    /// Whether what a user wrote, `name` or `schema.name`, means this table. A bare name means the
+    /// schema `public` where there are schemas.
+    pub fn is_called(&self, written: &str) -> bool {
+        match &self.schema {
+            Some(schema) => {
+                (schema == "public" && self.name == written)
+                    || written == format!("{schema}.{}", self.name)
+            }
+            None => self.name == written,
+        }
+    }
+}
+
+/// `name`, or `schema.name` outside `public`: what users write and read.
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.schema {
+            Some(schema) if schema != "public" => write!(f, "{schema}.{}", self.name),
+            _ => f.write_str(&self.name),
+        }
+    }
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type as the engine prints it, with modifiers.
+    pub type_name: String,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Whether the engine computes it from other columns.
+    pub generated: bool,
+    /// Its default, identity or generation expression as the engine prints it.
+    pub default: Option<String>,
+    /// Its collation, where it is not the database's own.
+    pub collation: Option<String>,
+    /// Whether equal keys of this type always have equal text, so that it can be part of a key
+    /// that names people.
+    pub exact_text: bool,
+    /// Whether the type was made by the user (an enum, domain, composite or extension type), so
+    /// that its identifier differs between sites and its binary form cannot be compared.
+    pub user_type: bool,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The constraint's name, or what the engine calls it.
+    pub name: String,
+    /// The referring columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub parent: TableName,
+    /// The columns referred to.
+    pub parent_columns: Vec<String>,
+    /// Whether its check can wait for the commit.
+    pub deferrable: bool,
+    /// What it does on deletion, e.g. `NO ACTION`, `CASCADE`.
+    pub on_delete: String,
+}
+
+/// A unique constraint or unique index other than the primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unique {
+    /// Its name.
+    pub name: String,
+    /// Its definition as the engine prints it.
+    pub definition: String,
+}
+
+/// How a table stands to others of the same rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An ordinary table.
+    Plain,
+    /// A partitioned table; rows are read and written through it.
+    Partitioned,
+    /// A partition of this table; its parent stands for it.
+    PartitionOf(TableName),
+    /// An inheritance child, or a parent of such children.
+    Inheritance,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: TableName,
+    /// Its columns, in the table's order.
+    pub columns: Vec<Column>,
+    /// The primary key's columns, in the key's order; empty where there is none.
+    pub primary_key: Vec<String>,
+    /// Unique constraints and indexes other than the primary key.
+    pub uniques: Vec<Unique>,
+    /// Foreign keys.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Check and exclusion constraints, as the engine prints them.
+    pub checks: Vec<String>,
+    /// Other indexes, as the engine prints them.
+    pub indexes: Vec<String>,
+    /// The user's own triggers (ours and the engine's left out), by name.
+    pub triggers: Vec<String>,
+    /// How it stands to other tables.
+    pub shape: Shape,
+    /// What the mover cannot move safely here, each one sentence: rules, unlogged storage, forced
+    /// row-level security, subscriptions.
+    pub obstacles: Vec<String>,
+    /// Rows, estimated where an exact count would read the table.
+    pub rows: u64,
+    /// Bytes on disk, indexes included; 0 where the engine cannot tell.
+    pub bytes: u64,
+}
+
+impl Table {
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The columns whose values are copied: all but the generated ones.
+    pub fn copied_columns(&self) -> Vec<String> {
+        self.columns.iter().filter(|c| !c.generated).map(|c| c.name.clone()).collect()
+    }
+}
+
+/// A whole database.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Catalog {
+    /// The engine and its version, for messages.
+    pub server: String,
+    /// The tables, by name; the engine's own and domicile's are left out.
+    pub tables: Vec<Table>,
+    /// What about the whole database a plan should know, each one sentence (a standby that is
+    /// asynchronous, another session logged in as the mover).
+    pub warnings: Vec<String>,
+}
+
+impl Catalog {
+    /// The table that a user's name means.
+    pub fn find(&self, written: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name.is_called(written))
+    }
+
+    /// The table of this name.
+    pub fn table(&self, name: &TableName) -> Option<&Table> {
+        self.tables.iter().find(|table| &table.name == name)
+    }
+}
+
+/// In what two tables of one name differ, each one sentence; empty where a row of one fits the
+/// other with the same meaning. Sizes, plain indexes and triggers do not count.
+pub fn differences(left: &Table, right: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    for column in &left.columns {
+        match right.column(&column.name) {
+            None => found.push(format!("column {} is missing", column.name)),
+            Some(other) if other != column => {
+                found.push(format!("column {} is defined differently", column.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for column in &right.columns {
+        if left.column(&column.name).is_none() {
+            found.push(format!("column {} is unknown at the other site", column.name));
+        }
+    }
+    if left.primary_key != right.primary_key {
+        found.push("the primary key differs".to_owned());
+    }
+    let names = |table: &Table| {
+        let mut keys: Vec<_> = table
+            .foreign_keys
+            .iter()
+            .map(|k| (k.columns.clone(), k.parent.clone(), k.parent_columns.clone()))
+            .collect();
+        keys.sort();
+        keys
+    };
+    if names(left) != names(right) {
+        found.push("the foreign keys differ".to_owned());
+    }
+    let sorted = |mut list: Vec<String>| {
+        list.sort();
+        list
+    };
+    let uniques = |t: &Table| sorted(t.uniques.iter().map(|u| u.definition.clone()).collect());
+    if uniques(left) != uniques(right) {
+        found.push("the unique constraints differ".to_owned());
+    }
+    if sorted(left.checks.clone()) != sorted(right.checks.clone()) {
+        found.push("the check constraints differ".to_owned());
+    }
+    found
+}

@@ -1,0 +1,150 @@
+//! Which rows belong to a person: the root table and the tables that hang from it.
+
+use crate::catalog::TableName;
+
+/// How a row finds its owner one level up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentEdge {
+    /// The parent's place in [`Closure::owned`].
+    pub table: usize,
+    /// The child's columns.
+    pub columns: Vec<String>,
+    /// The parent's columns they equal; unique there.
+    pub parent_columns: Vec<String>,
+    /// Whether a foreign key declares it; otherwise the user did.
+    pub declared: bool,
+}
+
+/// A table whose rows belong to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedTable {
+    /// Its name.
+    pub name: TableName,
+    /// The columns that are copied, in a fixed order that both sites use.
+    pub columns: Vec<String>,
+    /// For each copied column, whether its type was made by the user.
+    pub user_types: Vec<bool>,
+    /// For each copied column, its type as the engine prints it.
+    pub types: Vec<String>,
+    /// The generated columns: recomputed at the target, and compared.
+    pub generated: Vec<String>,
+    /// The primary key's columns.
+    pub key: Vec<String>,
+    /// The way to the owner; `None` for the root table.
+    pub parent: Option<ParentEdge>,
+}
+
+impl OwnedTable {
+    /// The type of one of the copied columns.
+    pub fn type_of(&self, column: &str) -> Option<&str> {
+        self.columns.iter().position(|c| c == column).map(|at| self.types[at].as_str())
+    }
+}
+
+/// A table with the same rows at every site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceTable {
+    /// Its name.
+    pub name: TableName,
+    /// The columns that are copied.
+    pub columns: Vec<String>,
+    /// For each copied column, whether its type was made by the user.
+    pub user_types: Vec<bool>,
+    /// The primary key's columns.
+    pub key: Vec<String>,
+}
+
+/// A declared foreign key that must hold at the target after rows have arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The referring table.
+    pub child: TableName,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub parent: TableName,
+    /// Its columns.
+    pub parent_columns: Vec<String>,
+    /// The referring table's place in [`Closure::owned`].
+    pub owned: usize,
+}
+
+/// Everything that belongs to one person, as tables; the first is the root, parents stand before
+/// their children.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closure {
+    /// The owned tables, root first, parents before children.
+    pub owned: Vec<OwnedTable>,
+    /// The reference tables, those referred to before those that refer.
+    pub reference: Vec<ReferenceTable>,
+    /// The foreign keys of owned tables, rechecked where they were not enforced.
+    pub checks: Vec<Check>,
+    /// The root's columns that residence is read from.
+    pub residence: Vec<String>,
+}
+
+impl Closure {
+    /// The root table.
+    pub fn root(&self) -> &OwnedTable {
+        &self.owned[0]
+    }
+
+    /// The tables directly below a table, by place.
+    pub fn children(&self, table: usize) -> impl Iterator<Item = usize> + '_ {
+        self.owned
+            .iter()
+            .enumerate()
+            .filter_map(move |(at, owned)| (owned.parent.as_ref()?.table == table).then_some(at))
+    }
+
+    /// Whether any table hangs from this one.
+    pub fn has_children(&self, table: usize) -> bool {
+        self.children(table).next().is_some()
+    }
+
+    /// The tables from `table` up to and with the one that names the owner in its own columns
+    /// (whose parent edge ends at the root's key); for the root only itself.
+    ///
+    /// The owner is then read from the last table of the path: the root's key for the root, the
+    /// edge's columns otherwise. An edge that ends at another unique key of the root goes on to
+    /// the root itself.
+    pub fn path(&self, table: usize) -> Vec<usize> {
+        let mut path = vec![table];
+        let mut at = table;
+        while let Some(edge) = &self.owned[at].parent {
+            if edge.table == 0 && edge.parent_columns == self.root().key {
+                break;
+            }
+            path.push(edge.table);
+            at = edge.table;
+        }
+        path
+    }
+
+    /// The columns, of the last table of [`Closure::path`], that hold the owner's key.
+    pub fn owner_columns(&self, table: usize) -> &[String] {
+        let last = self.path(table).last().copied().unwrap_or(table);
+        match &self.owned[last].parent {
+            Some(edge) => &edge.columns,
+            None => &self.owned[last].key,
+        }
+    }
+
+    /// Whether a table's own columns name the owner.
+    pub fn is_direct(&self, table: usize) -> bool {
+        self.path(table).len() == 1
+    }
+
+    /// Whether every edge from the table to the root is a declared foreign key, so that the
+    /// database itself refuses a row of somebody who left.
+    pub fn is_guarded_by_keys(&self, table: usize) -> bool {
+        let mut at = table;
+        while let Some(edge) = &self.owned[at].parent {
+            if !edge.declared {
+                return false;
+            }
+            at = edge.table;
+        }
+        table != 0
+    }
+}

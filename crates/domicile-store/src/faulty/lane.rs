@@ -1,0 +1,200 @@
+//! The two sides that a site opens, each closed for good when the process dies.
+
+use super::{Faults, Passage, crashed};
+use crate::error::Result;
+use crate::site::{
+    Announcement, Arrival, ByteStream, Decision, Departure, Erased, Extent, Horizon, TableDigest,
+    Touched,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use domicile_model::{MoveId, Subject};
+use futures_util::StreamExt;
+use futures_util::stream;
+
+/// A departure or an arrival of one life of the process.
+pub(super) struct Lane<T: ?Sized> {
+    /// Gone once the process has died: dropping it closes its connections.
+    inner: Option<Box<T>>,
+    faults: Faults,
+    life: u32,
+}
+
+impl<T: ?Sized> Lane<T> {
+    pub(super) fn new(inner: Box<T>, faults: Faults) -> Self {
+        let life = faults.life();
+        Lane { inner: Some(inner), faults, life }
+    }
+
+    fn enter(&mut self, point: &'static str) -> Result<(&mut T, Passage)> {
+        let passage = self.faults.pass(point);
+        if passage.is_err() || self.faults.life() != self.life {
+            self.inner = None;
+        }
+        match (&mut self.inner, passage?) {
+            (Some(inner), passage) => Ok((inner.as_mut(), passage)),
+            (None, _) => Err(crashed(point)),
+        }
+    }
+
+    fn leave<R>(&mut self, passage: Passage, answer: Result<R>) -> Result<R> {
+        if passage.crash_at.is_some() {
+            self.inner = None;
+        }
+        self.faults.finish(passage, answer)
+    }
+}
+
+/// Makes the call between its point's entry and exit.
+macro_rules! forward {
+    ($self:ident, $point:literal, $method:ident($($argument:expr),*)) => {{
+        let (inner, passage) = $self.enter($point)?;
+        let answer = inner.$method($($argument),*).await;
+        $self.leave(passage, answer)
+    }};
+}
+
+#[async_trait]
+impl Departure for Lane<dyn Departure> {
+    async fn announce(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
+        forward!(self, "source.announce", announce(announcement))
+    }
+
+    async fn start_horizon(&mut self) -> Result<()> {
+        forward!(self, "source.start_horizon", start_horizon())
+    }
+
+    async fn look_at_horizon(&mut self) -> Result<Horizon> {
+        forward!(self, "source.look_at_horizon", look_at_horizon())
+    }
+
+    async fn open_snapshot(&mut self, subjects: &[Subject]) -> Result<Vec<Touched>> {
+        forward!(self, "source.open_snapshot", open_snapshot(subjects))
+    }
+
+    async fn select(&mut self, extent: &Extent) -> Result<()> {
+        forward!(self, "source.select", select(extent))
+    }
+
+    async fn export(&mut self, table: usize) -> Result<ByteStream<'_>> {
+        let (inner, passage) = self.enter("source.export")?;
+        if passage.crash_at.is_some() {
+            let answer = inner.export(table).await.map(drop);
+            self.leave(passage, answer)?;
+        }
+        let faults = self.faults.clone();
+        let Some(inner) = &mut self.inner else { return Err(crashed("source.export")) };
+        Ok(breakable(inner.export(table).await?, faults))
+    }
+
+    async fn digests(&mut self) -> Result<Vec<TableDigest>> {
+        forward!(self, "source.digests", digests())
+    }
+
+    async fn close_snapshot(&mut self) -> Result<()> {
+        forward!(self, "source.close_snapshot", close_snapshot())
+    }
+
+    async fn forget(&mut self, seqs: &[i64]) -> Result<()> {
+        forward!(self, "source.forget", forget(seqs))
+    }
+
+    async fn decide(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Decision>> {
+        forward!(self, "source.decide", decide(move_id, subjects))
+    }
+
+    async fn close(&mut self, move_id: MoveId, subject: &Subject) -> Result<()> {
+        forward!(self, "source.close", close(move_id, subject))
+    }
+
+    async fn reopen(&mut self, move_id: MoveId, subject: &Subject) -> Result<()> {
+        forward!(self, "source.reopen", reopen(move_id, subject))
+    }
+
+    async fn withdraw(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
+        forward!(self, "source.withdraw", withdraw(move_id, subjects))
+    }
+
+    async fn erase(&mut self, move_id: MoveId, subjects: &[Subject], limit: u64) -> Result<Erased> {
+        forward!(self, "source.erase", erase(move_id, subjects, limit))
+    }
+}
+
+#[async_trait]
+impl Arrival for Lane<dyn Arrival> {
+    async fn expect(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
+        forward!(self, "target.expect", expect(announcement))
+    }
+
+    async fn start_horizon(&mut self) -> Result<()> {
+        forward!(self, "target.start_horizon", start_horizon())
+    }
+
+    async fn look_at_horizon(&mut self) -> Result<Horizon> {
+        forward!(self, "target.look_at_horizon", look_at_horizon())
+    }
+
+    async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
+        forward!(self, "target.begin", begin(announcement, extent))
+    }
+
+    async fn import(&mut self, table: usize, rows: ByteStream<'_>) -> Result<u64> {
+        forward!(self, "target.import", import(table, rows))
+    }
+
+    async fn digests(&mut self) -> Result<Vec<TableDigest>> {
+        forward!(self, "target.digests", digests())
+    }
+
+    async fn check(&mut self) -> Result<Vec<String>> {
+        forward!(self, "target.check", check())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        forward!(self, "target.commit", commit())
+    }
+
+    async fn roll_back(&mut self) -> Result<()> {
+        forward!(self, "target.roll_back", roll_back())
+    }
+
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+        forward!(self, "target.settle", settle(move_id, subjects))
+    }
+
+    async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+        forward!(self, "target.abandon", abandon(move_id, subjects))
+    }
+}
+
+/// Where a stream of rows stands with regard to its point.
+enum Rows<'a> {
+    Untouched(ByteStream<'a>),
+    Flowing(ByteStream<'a>),
+    /// The first chunk went out; the process dies before the next.
+    Breaking(Passage),
+    Ended,
+}
+
+/// A stream that passes `source.export.stream` with its first chunk.
+fn breakable(rows: ByteStream<'_>, faults: Faults) -> ByteStream<'_> {
+    stream::unfold((Rows::Untouched(rows), faults), next_chunk).boxed()
+}
+
+async fn next_chunk((rows, faults): (Rows<'_>, Faults)) -> Option<(Chunk, (Rows<'_>, Faults))> {
+    let (chunk, rest) = match rows {
+        Rows::Untouched(mut rows) => match (rows.next().await?, faults.pass(STREAM)) {
+            (_, Err(error)) => (Err(error), Rows::Ended),
+            (chunk, Ok(Passage { crash_at: None })) => (chunk, Rows::Flowing(rows)),
+            (chunk, Ok(passage)) => (chunk, Rows::Breaking(passage)),
+        },
+        Rows::Flowing(mut rows) => (rows.next().await?, Rows::Flowing(rows)),
+        Rows::Breaking(passage) => (faults.finish(passage, Err(crashed(STREAM))), Rows::Ended),
+        Rows::Ended => return None,
+    };
+    Some((chunk, (rest, faults)))
+}
+
+type Chunk = Result<Bytes>;
+
+const STREAM: &str = "source.export.stream";

@@ -1,0 +1,23 @@
+//! A site's database: PostgreSQL and SQLite behind one contract.
+//!
+//! [`Site`] is a database that holds people, [`Departure`] the side of it that people leave,
+//! [`Arrival`] the side they come to. [`faulty`] wraps all three with named crash points, and
+//! [`conformance`] is the one suite that every implementation passes.
+
+pub mod catalog;
+pub mod closure;
+mod error;
+pub mod faulty;
+pub mod postgres;
+pub mod site;
+pub mod sql;
+pub mod sqlite;
+
+pub use catalog::{Catalog, Column, ForeignKey, Table, TableName};
+pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable};
+pub use error::{Error, Kind, Result};
+pub use site::{
+    Announcement, Arrival, ByteStream, Claim, Decision, Departure, Engine, Erased, Extent, Finding,
+    Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Site, Stray, TableDigest,
+    Touched,
+};

@@ -1,0 +1,154 @@
+//! A site on PostgreSQL 15 or later.
+
+mod arrival;
+mod catalog;
+mod departure;
+mod erase;
+mod extent;
+mod fence;
+mod horizon;
+mod install;
+mod people;
+mod scan;
+mod schema;
+mod session;
+mod text;
+
+use crate::catalog::{Catalog, TableName};
+use crate::closure::{Closure, ReferenceTable};
+use crate::error::Result;
+use crate::site::{
+    Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
+    PersonStream, Site,
+};
+use async_trait::async_trait;
+use domicile_model::{SiteName, Subject};
+use session::{Session, Sessions};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A site on PostgreSQL. The URL's role is the mover's: the fences step aside for it alone.
+#[derive(Clone)]
+pub struct PostgresSite {
+    name: SiteName,
+    sessions: Sessions,
+}
+
+impl PostgresSite {
+    /// Connects once, to say early and clearly what is wrong: no answer, too old a server, a role
+    /// that may not do what a move needs.
+    pub async fn connect(name: SiteName, url: &str) -> Result<Self> {
+        let sessions = Sessions::new(&name, url)?;
+        let session = sessions.open().await?;
+        session.check_server().await?;
+        Ok(PostgresSite { name, sessions })
+    }
+
+    async fn open(&self) -> Result<Session> {
+        self.sessions.open().await
+    }
+}
+
+/// A session whose advisory lock is the claim; the server gives it back when the session ends.
+struct SessionClaim {
+    _session: Session,
+}
+
+impl Claim for SessionClaim {}
+
+#[async_trait]
+impl Site for PostgresSite {
+    fn name(&self) -> &SiteName {
+        &self.name
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Postgres
+    }
+
+    async fn catalog(&self) -> Result<Catalog> {
+        catalog::read(&self.open().await?).await
+    }
+
+    async fn count_crossing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+        parent: usize,
+        parent_columns: &[String],
+    ) -> Result<u64> {
+        let session = self.open().await?;
+        scan::count_crossing(&session, closure, table, columns, parent, parent_columns).await
+    }
+
+    async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>> {
+        schema::script(&self.open().await?, tables).await
+    }
+
+    async fn apply_schema(&self, script: &[String]) -> Result<()> {
+        schema::apply(&mut self.open().await?, script).await
+    }
+
+    async fn install(&self, installation: &Installation) -> Result<()> {
+        install::install(&mut self.open().await?, installation).await
+    }
+
+    async fn is_installed(&self, installation: &Installation) -> Result<bool> {
+        install::is_installed(&self.open().await?, installation).await
+    }
+
+    async fn claim(&self) -> Result<Box<dyn Claim>> {
+        let session = self.open().await?;
+        session.claim().await?;
+        Ok(Box::new(SessionClaim { _session: session }))
+    }
+
+    async fn people(&self, closure: &Closure) -> Result<PersonStream> {
+        people::stream(self.open().await?, closure).await
+    }
+
+    async fn journal(&self) -> Result<Vec<JournalEntry>> {
+        people::journal(&self.open().await?).await
+    }
+
+    async fn look_up(
+        &self,
+        closure: &Closure,
+        subject: &Subject,
+    ) -> Result<(Option<JournalEntry>, Option<Person>)> {
+        people::look_up(&self.open().await?, closure, subject).await
+    }
+
+    async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>> {
+        people::gone(&self.open().await?, subjects).await
+    }
+
+    async fn scan(&self, closure: &Closure) -> Result<Finding> {
+        scan::scan(&mut self.open().await?, closure).await
+    }
+
+    async fn export_reference(&self, table: &ReferenceTable) -> Result<ByteStream<'static>> {
+        scan::export_reference(self.open().await?, table).await
+    }
+
+    async fn import_reference(&self, table: &ReferenceTable, rows: ByteStream<'_>) -> Result<u64> {
+        scan::import_reference(&mut self.open().await?, table, rows).await
+    }
+
+    async fn refusals(&self) -> Result<Option<u64>> {
+        people::refusals(&self.open().await?).await
+    }
+
+    async fn rest(&self, keep: Duration) -> Result<()> {
+        install::rest(&mut self.open().await?, keep).await
+    }
+
+    async fn departure(&self, closure: Arc<Closure>) -> Result<Box<dyn Departure>> {
+        Ok(Box::new(departure::PostgresDeparture::open(&self.sessions, closure).await?))
+    }
+
+    async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
+        Ok(Box::new(arrival::PostgresArrival::open(&self.sessions, closure).await?))
+    }
+}

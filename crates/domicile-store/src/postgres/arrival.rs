@@ -1,0 +1,284 @@
+//! The side of a PostgreSQL site that people come to.
+
+use super::departure::subjects_of;
+use super::extent::{self, Chosen};
+use super::horizon::Wait;
+use super::session::{FLAG, LOCKS, Session, Sessions};
+use super::text::copy_format;
+use crate::closure::Closure;
+use crate::error::{Error, Kind, Result};
+use crate::site::{Announcement, Arrival, ByteStream, Extent, Horizon, TableDigest};
+use crate::sql::{equal, ident, idents};
+use async_trait::async_trait;
+use domicile_model::{MoveId, Subject};
+use futures_util::{SinkExt as _, StreamExt as _};
+use std::sync::Arc;
+
+/// One session; the open transaction is a batch's arrival.
+pub(super) struct PostgresArrival {
+    session: Session,
+    closure: Arc<Closure>,
+    wait: Option<Wait>,
+    open: Option<(Announcement, Extent)>,
+}
+
+impl PostgresArrival {
+    pub(super) async fn open(sessions: &Sessions, closure: Arc<Closure>) -> Result<Self> {
+        let session = sessions.open().await?;
+        extent::create_tables(&session, &closure).await?;
+        extent::create_stages(&session, &closure).await?;
+        Ok(PostgresArrival { session, closure, wait: None, open: None })
+    }
+
+    fn failed(&self, error: tokio_postgres::Error) -> Error {
+        self.session.failed(error)
+    }
+
+    fn chosen(&self) -> Result<Chosen> {
+        match &self.open {
+            Some((_, Extent::People(_))) => Ok(Chosen::People),
+            Some((_, Extent::Touched(_))) => Ok(Chosen::Rows),
+            None => Err(Error::new(Kind::Never, "no arrival is open")),
+        }
+    }
+
+    /// People of this announcement who are arriving here, and no others.
+    async fn arriving(&self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
+        let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+        let rows = self
+            .session
+            .client
+            .query(
+                "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                 AND s.move_id = $2 AND s.state = 'arriving' ORDER BY s.subject FOR NO KEY UPDATE",
+                &[&names, &move_id.0],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(subjects_of(&rows))
+    }
+
+    /// Puts staged rows in the place of stale ones.
+    async fn replace(&self, table: usize, stage: &str) -> Result<()> {
+        let Some((announcement, _)) = &self.open else { return Ok(()) };
+        let peer = announcement.peer.as_str();
+        extent::delete_stale(&self.session, &self.closure, table, peer).await?;
+        let owned = &self.closure.owned[table];
+        let columns = idents("", &owned.columns);
+        self.session
+            .batch(&format!(
+                "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {stage}",
+                owned.name.sql()
+            ))
+            .await
+    }
+
+    async fn clear_people(&self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+        let arriving = self.arriving(move_id, subjects).await?;
+        extent::choose_people(&self.session, &self.closure, &arriving).await?;
+        extent::delete_chosen(&self.session, &self.closure, Chosen::People).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Arrival for PostgresArrival {
+    async fn expect(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
+        let names: Vec<&str> = announcement.subjects.iter().map(Subject::as_str).collect();
+        self.session.batch("BEGIN").await?;
+        let client = &self.session.client;
+        let run = async {
+            client
+                .execute("SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)", &[&LOCKS, &FLAG])
+                .await?;
+            client.execute("SELECT pg_catalog.setval('domicile.flag', 1, true)", &[]).await?;
+            let rows = client
+                .query(
+                    "INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer) \
+                     SELECT u, 'arriving', true, $1, $2 \
+                     FROM pg_catalog.unnest($3::text[]) AS u ORDER BY u COLLATE \"C\" \
+                     ON CONFLICT (subject) DO UPDATE SET state = 'arriving', fenced = true, \
+                         move_id = excluded.move_id, peer = excluded.peer, copied = false, \
+                         fingerprint = NULL, announced_at = excluded.announced_at, decided_at = NULL \
+                     WHERE s.state = 'withdrawn' \
+                     RETURNING s.subject",
+                    &[&announcement.move_id.0, &announcement.peer.as_str(), &names],
+                )
+                .await?;
+            // Told twice: those who are arriving under this move already are arriving.
+            let again = client
+                .query(
+                    "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                     AND s.state = 'arriving' AND s.move_id = $2",
+                    &[&names, &announcement.move_id.0],
+                )
+                .await?;
+            client
+                .execute("DELETE FROM domicile.gone g WHERE g.subject = ANY ($1)", &[&names])
+                .await?;
+            client.batch_execute("COMMIT").await?;
+            Ok::<_, tokio_postgres::Error>((rows, again))
+        };
+        match run.await {
+            Ok((rows, again)) => {
+                let mut expected = subjects_of(&rows);
+                expected.extend(subjects_of(&again));
+                expected.sort();
+                expected.dedup();
+                Ok(expected)
+            }
+            Err(error) => {
+                let error = self.failed(error);
+                self.roll_back().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_horizon(&mut self) -> Result<()> {
+        self.wait = Some(Wait::start(&self.session).await?);
+        Ok(())
+    }
+
+    async fn look_at_horizon(&mut self) -> Result<Horizon> {
+        match &mut self.wait {
+            Some(wait) => wait.look(&self.session).await,
+            None => Err(Error::new(Kind::Never, "no horizon was started")),
+        }
+    }
+
+    async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
+        self.session.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        self.open = Some((announcement.clone(), extent.clone()));
+        match extent {
+            Extent::People(subjects) => self.clear_people(announcement.move_id, subjects).await,
+            Extent::Touched(touched) => {
+                extent::choose_rows(&self.session, &self.closure, touched).await?;
+                extent::delete_chosen(&self.session, &self.closure, Chosen::Rows).await?;
+                Ok(())
+            }
+        }
+    }
+
+    async fn import(&mut self, table: usize, mut rows: ByteStream<'_>) -> Result<u64> {
+        let owned = &self.closure.owned[table];
+        let is_staged = self.chosen()? == Chosen::Rows;
+        let stage = format!("pg_temp.domicile_stage_{table}");
+        let statement = format!(
+            "COPY {} ({}) FROM STDIN (FORMAT {})",
+            if is_staged { stage.clone() } else { owned.name.sql() },
+            idents("", &owned.columns),
+            copy_format(&owned.user_types),
+        );
+        let sink = self.session.client.copy_in(&statement).await.map_err(|e| self.failed(e))?;
+        let mut sink = std::pin::pin!(sink);
+        while let Some(piece) = rows.next().await {
+            sink.feed(piece?).await.map_err(|e| self.failed(e))?;
+        }
+        let count = sink.as_mut().finish().await.map_err(|e| self.failed(e))?;
+        if is_staged && count > 0 {
+            self.replace(table, &stage).await?;
+        }
+        Ok(count)
+    }
+
+    async fn digests(&mut self) -> Result<Vec<TableDigest>> {
+        let chosen = self.chosen()?;
+        if let Some((_, Extent::Touched(touched))) = &self.open {
+            extent::choose_rows(&self.session, &self.closure, touched).await?;
+        }
+        extent::digests(&self.session, &self.closure, chosen).await
+    }
+
+    async fn check(&mut self) -> Result<Vec<String>> {
+        let chosen = self.chosen()?;
+        if !self.session.is_replica {
+            // The engine has checked every row as it came, and does the deferred ones now.
+            self.session.batch("SET CONSTRAINTS ALL IMMEDIATE").await?;
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        for check in &self.closure.checks {
+            let whole: Vec<String> =
+                check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
+            let statement = format!(
+                "SELECT count(*) FROM {} WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS q WHERE {})",
+                extent::chosen_from(&self.closure, check.owned, chosen),
+                whole.join(" AND "),
+                check.parent.sql(),
+                equal("q", &check.parent_columns, "t0", &check.columns),
+            );
+            let row =
+                self.session.client.query_one(&statement, &[]).await.map_err(|e| self.failed(e))?;
+            let count: i64 = row.get(0);
+            if count > 0 {
+                found.push(format!(
+                    "{count} rows of {} refer to rows of {} that are not at site {}",
+                    check.child, check.parent, self.session.site
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let Some((announcement, extent)) = self.open.take() else {
+            return Err(Error::new(Kind::Never, "no arrival is open"));
+        };
+        if let Extent::People(subjects) = &extent {
+            let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+            self.session
+                .client
+                .execute(
+                    "UPDATE domicile.subject s SET copied = true WHERE s.subject = ANY ($1) \
+                     AND s.move_id = $2 AND s.state = 'arriving'",
+                    &[&names, &announcement.move_id.0],
+                )
+                .await
+                .map_err(|e| self.failed(e))?;
+        }
+        self.session.batch("COMMIT").await
+    }
+
+    async fn roll_back(&mut self) -> Result<()> {
+        self.open = None;
+        self.session.batch("ROLLBACK").await
+    }
+
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+        let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+        self.session
+            .client
+            .execute(
+                "WITH ours AS (SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                     AND s.move_id = $2 AND s.state = 'arriving' ORDER BY s.subject FOR NO KEY UPDATE) \
+                 UPDATE domicile.subject s SET state = 'resident', fenced = false \
+                 FROM ours WHERE s.subject = ours.subject",
+                &[&names, &move_id.0],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(())
+    }
+
+    async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+        self.session.batch("BEGIN").await?;
+        let run = async {
+            let arriving = self.arriving(move_id, subjects).await?;
+            let names: Vec<&str> = arriving.iter().map(Subject::as_str).collect();
+            extent::choose_people(&self.session, &self.closure, &arriving).await?;
+            extent::delete_chosen(&self.session, &self.closure, Chosen::People).await?;
+            self.session
+                .client
+                .execute("DELETE FROM domicile.subject s WHERE s.subject = ANY ($1)", &[&names])
+                .await
+                .map_err(|e| self.failed(e))?;
+            self.session.batch("COMMIT").await
+        };
+        let done = run.await;
+        if done.is_err() {
+            self.roll_back().await?;
+        }
+        done
+    }
+}

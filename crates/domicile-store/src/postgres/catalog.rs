@@ -1,0 +1,269 @@
+//! Reading PostgreSQL's catalog.
+
+use super::session::{APPLICATION, Session};
+use crate::catalog::{Catalog, Column, ForeignKey, Shape, Table, TableName, Unique};
+use crate::error::{Error, Result};
+use std::collections::BTreeMap;
+use tokio_postgres::Row;
+
+/// The relations that are read, by number. Every other query joins with this.
+const RELATIONS: &str = "
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistence,
+        c.relrowsecurity, c.relforcerowsecurity, c.reltuples, c.relhassubclass, c.relhasrules
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'domicile')
+      AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
+      AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_class'::regclass
+          AND e.objid = c.oid AND e.deptype = 'e')";
+
+type Tables = BTreeMap<u32, Table>;
+
+pub(super) async fn read(session: &Session) -> Result<Catalog> {
+    let mut tables = relations(session).await?;
+    columns(session, &mut tables).await?;
+    constraints(session, &mut tables).await?;
+    indexes(session, &mut tables).await?;
+    triggers(session, &mut tables).await?;
+    obstacles(session, &mut tables).await?;
+    let version = session
+        .client
+        .query_one("SELECT pg_catalog.current_setting('server_version')", &[])
+        .await
+        .map_err(|e| session.failed(e))?;
+    let mut tables: Vec<Table> = tables.into_values().collect();
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    let server = format!("PostgreSQL {}", version.get::<_, &str>(0));
+    Ok(Catalog { server, tables, warnings: warnings(session).await? })
+}
+
+async fn rows_of(session: &Session, statement: &str) -> Result<Vec<Row>> {
+    session
+        .client
+        .query(statement, &[])
+        .await
+        .map_err(|error: tokio_postgres::Error| -> Error { session.failed(error) })
+}
+
+fn name(schema: &str, table: &str) -> TableName {
+    TableName { schema: Some(schema.to_owned()), name: table.to_owned() }
+}
+
+async fn relations(session: &Session) -> Result<Tables> {
+    let statement = format!(
+        "SELECT r.oid, r.nspname, r.relname, r.relkind::text, r.relispartition,
+            r.relpersistence::text, r.relhassubclass, r.relrowsecurity, r.reltuples::float8,
+            CASE WHEN r.relkind = 'p' THEN (SELECT sum(pg_catalog.pg_total_relation_size(p.relid))::bigint
+                FROM pg_catalog.pg_partition_tree(r.oid) p)
+                ELSE pg_catalog.pg_total_relation_size(r.oid) END,
+            pn.nspname, pc.relname, pc.relkind::text
+        FROM ({RELATIONS}) r
+        LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = r.oid AND i.inhseqno = 1
+        LEFT JOIN pg_catalog.pg_class pc ON pc.oid = i.inhparent
+        LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace"
+    );
+    let mut tables = Tables::new();
+    for row in rows_of(session, &statement).await? {
+        let kind: &str = row.get(3);
+        let parent: Option<&str> = row.get(10);
+        let shape = match (kind, row.get::<_, bool>(4), parent) {
+            ("p", false, _) => Shape::Partitioned,
+            (_, true, Some(schema)) => Shape::PartitionOf(name(schema, row.get(11))),
+            (_, _, Some(_)) => Shape::Inheritance,
+            ("r", _, None) if row.get::<_, bool>(6) => Shape::Inheritance,
+            _ => Shape::Plain,
+        };
+        let mut obstacles = Vec::new();
+        if row.get::<_, &str>(5) == "u" {
+            obstacles.push("it is unlogged: a crash would empty it".to_owned());
+        }
+        if kind == "f" {
+            obstacles.push("it is a foreign table".to_owned());
+        }
+        let table = Table {
+            name: name(row.get(1), row.get(2)),
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            uniques: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            triggers: Vec::new(),
+            shape,
+            obstacles,
+            rows: estimate(row.get(8)),
+            bytes: row.get::<_, Option<i64>>(9).unwrap_or(0).unsigned_abs(),
+        };
+        tables.insert(row.get(0), table);
+    }
+    Ok(tables)
+}
+
+/// The planner's estimate; −1 before the first ANALYZE.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate; negative ones are cut at 0 first"
+)]
+fn estimate(rows: f64) -> u64 {
+    rows.max(0.0) as u64
+}
+
+async fn columns(session: &Session, tables: &mut Tables) -> Result<()> {
+    let statement = format!(
+        "SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull,
+            a.attgenerated <> '', a.attidentity::text, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+            CASE WHEN a.attcollation <> t.typcollation THEN co.collname END,
+            a.atttypid IN (20, 21, 23, 25, 1042, 1043, 2950) AND coalesce(co.collisdeterministic, true),
+            t.typnamespace <> 'pg_catalog'::regnamespace OR t.typtype <> 'b'
+              OR t.typname LIKE 'reg%' OR t.typname IN ('oid', '_oid', 'aclitem', 'refcursor')
+              OR coalesce(e.typnamespace <> 'pg_catalog'::regnamespace OR e.typname LIKE 'reg%', false)
+        FROM ({RELATIONS}) r
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+        JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+        LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem AND t.typelem <> 0
+        LEFT JOIN pg_catalog.pg_collation co ON co.oid = a.attcollation
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        ORDER BY a.attrelid, a.attnum"
+    );
+    for row in rows_of(session, &statement).await? {
+        let Some(table) = tables.get_mut(&row.get(0)) else { continue };
+        let identity: &str = row.get(5);
+        let default: Option<String> = match identity {
+            "a" => Some("GENERATED ALWAYS AS IDENTITY".to_owned()),
+            "d" => Some("GENERATED BY DEFAULT AS IDENTITY".to_owned()),
+            _ => row.get(6),
+        };
+        table.columns.push(Column {
+            name: row.get(1),
+            type_name: row.get(2),
+            not_null: row.get(3),
+            generated: row.get(4),
+            default,
+            collation: row.get(7),
+            exact_text: row.get(8),
+            user_type: row.get(9),
+        });
+    }
+    Ok(())
+}
+
+async fn constraints(session: &Session, tables: &mut Tables) -> Result<()> {
+    let names = |of: &str, numbers: &str| {
+        format!(
+            "ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.{numbers}) WITH ORDINALITY u(n, o) \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.{of} AND a.attnum = u.n ORDER BY u.o)"
+        )
+    };
+    let statement = format!(
+        "SELECT k.conrelid, k.contype::text, k.conname, {columns}, {parent_columns}, pn.nspname, pc.relname,
+            k.condeferrable, k.confdeltype::text, pg_catalog.pg_get_constraintdef(k.oid)
+        FROM ({RELATIONS}) r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
+        LEFT JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid
+        LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
+        WHERE k.conparentid = 0 OR k.contype <> 'f'
+        ORDER BY k.conrelid, k.conname",
+        columns = names("conrelid", "conkey"),
+        parent_columns = names("confrelid", "confkey"),
+    );
+    for row in rows_of(session, &statement).await? {
+        let Some(table) = tables.get_mut(&row.get(0)) else { continue };
+        match row.get::<_, &str>(1) {
+            "p" => table.primary_key = row.get(3),
+            "f" => table.foreign_keys.push(ForeignKey {
+                name: row.get(2),
+                columns: row.get(3),
+                parent: name(row.get(5), row.get(6)),
+                parent_columns: row.get(4),
+                deferrable: row.get(7),
+                on_delete: action(row.get(8)).to_owned(),
+            }),
+            "c" | "x" => table.checks.push(row.get(9)),
+            // Unique constraints come with their indexes.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn action(letter: &str) -> &'static str {
+    match letter {
+        "r" => "RESTRICT",
+        "c" => "CASCADE",
+        "n" => "SET NULL",
+        "d" => "SET DEFAULT",
+        _ => "NO ACTION",
+    }
+}
+
+async fn indexes(session: &Session, tables: &mut Tables) -> Result<()> {
+    let statement = format!(
+        "SELECT i.indrelid, c.relname, i.indisunique, pg_catalog.pg_get_indexdef(i.indexrelid)
+        FROM ({RELATIONS}) r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid AND NOT i.indisprimary
+        JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ORDER BY i.indrelid, c.relname"
+    );
+    for row in rows_of(session, &statement).await? {
+        let Some(table) = tables.get_mut(&row.get(0)) else { continue };
+        let definition: String = row.get(3);
+        if row.get(2) {
+            table.uniques.push(Unique { name: row.get(1), definition });
+        } else {
+            table.indexes.push(definition);
+        }
+    }
+    Ok(())
+}
+
+async fn triggers(session: &Session, tables: &mut Tables) -> Result<()> {
+    let statement = format!(
+        "SELECT t.tgrelid, t.tgname FROM ({RELATIONS}) r
+        JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid
+        WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'AA\\_domicile\\_fence%' ORDER BY 1, 2"
+    );
+    for row in rows_of(session, &statement).await? {
+        if let Some(table) = tables.get_mut(&row.get(0)) {
+            table.triggers.push(row.get(1));
+        }
+    }
+    Ok(())
+}
+
+/// What the mover cannot move safely, and is known only from other catalogs.
+async fn obstacles(session: &Session, tables: &mut Tables) -> Result<()> {
+    let statement = format!(
+        "SELECT r.oid, 'it has a rule (' || w.rulename || '), which rewrites statements past the fence'
+            FROM ({RELATIONS}) r JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
+        UNION ALL
+        SELECT s.srrelid, 'a subscription writes it: one refused change would stop the subscription'
+            FROM pg_catalog.pg_subscription_rel s
+        UNION ALL
+        SELECT a.attrelid, 'column ' || a.attname || ' may refer to a large object, which is not in the row'
+            FROM ({RELATIONS}) r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+            JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+            WHERE a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('oid', 'lo')"
+    );
+    for row in rows_of(session, &statement).await? {
+        if let Some(table) = tables.get_mut(&row.get(0)) {
+            table.obstacles.push(row.get(1));
+        }
+    }
+    Ok(())
+}
+
+async fn warnings(session: &Session) -> Result<Vec<String>> {
+    let rows = session
+        .client
+        .query(
+            "SELECT pg_catalog.format('process %s is logged in as the mover''s role and is not the mover', a.pid)
+                FROM pg_catalog.pg_stat_activity a
+                WHERE a.usename = session_user AND a.datname = pg_catalog.current_database()
+                AND a.application_name <> $1 AND a.pid <> pg_catalog.pg_backend_pid()
+            UNION ALL
+            SELECT pg_catalog.format('standby %s is asynchronous: a failover to it can take back decisions', r.application_name)
+                FROM pg_catalog.pg_stat_replication r WHERE r.sync_state = 'async'",
+            &[&APPLICATION],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}

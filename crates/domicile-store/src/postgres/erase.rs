@@ -1,0 +1,171 @@
+//! Erasing behind: deletes, the look for rows of others that would dangle, tombstones.
+
+use super::extent;
+use super::session::Session;
+use crate::closure::Closure;
+use crate::error::{Error, Kind, Result};
+use crate::site::Erased;
+use crate::sql::{equal, ident, idents};
+use domicile_model::{MoveId, Subject};
+
+/// The temporary tables in which an erasure keeps what foreign keys referred to.
+pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Result<()> {
+    for at in 0..closure.owned.len() {
+        create_erased_table(session, closure, at).await?;
+    }
+    Ok(())
+}
+
+/// Deletes up to `limit` rows of one table for the people in the batch.
+async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64) -> Result<u64> {
+    let table = &closure.owned[at];
+    let name = table.name.sql();
+    let from = extent::people_from(closure, at);
+    // Without the right to set foreign-key checks aside, a row and those that refer to it
+    // within one table must go in one statement.
+    let limit =
+        if session.is_replica { i64::try_from(limit).unwrap_or(i64::MAX) } else { i64::MAX };
+    let kept = referred_columns(closure, at);
+    let delete = format!(
+        "DELETE FROM {name} AS d USING (SELECT {keys} FROM {from} LIMIT $1) AS x WHERE {on}",
+        keys = idents("t0.", &table.key),
+        on = equal("d", &table.key, "x", &table.key),
+    );
+    let statement = if kept.is_empty() {
+        delete
+    } else {
+        format!(
+            "WITH gone AS ({delete} RETURNING {}), kept AS (INSERT INTO pg_temp.domicile_erased_{at} \
+             SELECT * FROM gone) SELECT 1 FROM gone",
+            idents("d.", &kept)
+        )
+    };
+    session.client.execute(&statement, &[&limit]).await.map_err(|e| session.failed(e))
+}
+
+/// Whether a row of somebody else, committed meanwhile, refers to what was just deleted.
+async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -> Result<()> {
+    for check in &closure.checks {
+        let parent = closure.owned.iter().position(|table| table.name == check.parent);
+        let Some(parent) = parent else { continue };
+        if counts[parent] == 0 {
+            continue;
+        }
+        let own = extent::people_from(closure, check.owned);
+        let child = &closure.owned[check.owned];
+        let statement = format!(
+            "SELECT count(*) FROM {child_name} AS c JOIN pg_temp.domicile_erased_{parent} AS e ON {on} \
+             WHERE NOT EXISTS (SELECT 1 FROM {own} WHERE {same})",
+            child_name = check.child.sql(),
+            on = equal("c", &check.columns, "e", &check.parent_columns),
+            same = equal("t0", &child.key, "c", &child.key),
+        );
+        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        let count: i64 = row.get(0);
+        if count > 0 {
+            return Err(Error::new(
+                Kind::Operator,
+                format!(
+                    "{count} rows of {} that belong to others refer to rows of {} about to be erased",
+                    check.child, check.parent
+                ),
+            )
+            .hint("remove those rows or the foreign key, then run migrate again; nothing was erased"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn erase_in_transaction(
+    session: &Session,
+    closure: &Closure,
+    move_id: MoveId,
+    subjects: &[Subject],
+    limit: u64,
+) -> Result<Erased> {
+    let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+    let rows = session
+        .client
+        .query(
+            "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
+             AND s.move_id = $2 AND s.state = 'moved' ORDER BY s.subject FOR NO KEY UPDATE",
+            &[&names, &move_id.0],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    let ours: Vec<Subject> = rows.iter().map(|row| Subject::new(row.get::<_, String>(0))).collect();
+    if ours.is_empty() {
+        return Ok(Erased { rows: 0, finished: true });
+    }
+    extent::choose_people(session, closure, &ours).await?;
+    let mut counts = vec![0; closure.owned.len()];
+    let mut left = limit;
+    for at in (0..closure.owned.len()).rev() {
+        counts[at] = erase_table(session, closure, at, left).await?;
+        left = left.saturating_sub(counts[at]);
+        if left == 0 {
+            break;
+        }
+    }
+    refuse_dangling(session, closure, &counts).await?;
+    let finished = left > 0;
+    if finished {
+        entomb(session, move_id, &ours).await?;
+    }
+    Ok(Erased { rows: counts.iter().sum(), finished })
+}
+
+/// Replaces the entries of people with nothing left here by tombstones.
+async fn entomb(session: &Session, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+    let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+    session
+        .client
+        .execute(
+            "WITH gone AS (DELETE FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                 AND s.move_id = $2 AND s.state = 'moved' RETURNING s.subject, s.peer, s.decided_at) \
+             INSERT INTO domicile.gone AS g (subject, home, move_id, decided_at) \
+             SELECT subject, peer, $2, decided_at FROM gone \
+             ON CONFLICT (subject) DO UPDATE SET home = excluded.home, move_id = excluded.move_id, \
+                 decided_at = excluded.decided_at, erased_at = excluded.erased_at",
+            &[&names, &move_id.0],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    session
+        .client
+        .execute("DELETE FROM domicile.touched t WHERE t.subject = ANY ($1)", &[&names])
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(())
+}
+
+/// The columns of a table that declared foreign keys of owned tables refer to.
+fn referred_columns(closure: &Closure, at: usize) -> Vec<String> {
+    let name = &closure.owned[at].name;
+    let mut columns: Vec<String> = closure
+        .checks
+        .iter()
+        .filter(|check| &check.parent == name)
+        .flat_map(|check| check.parent_columns.clone())
+        .collect();
+    columns.sort();
+    columns.dedup();
+    columns
+}
+
+async fn create_erased_table(session: &Session, closure: &Closure, at: usize) -> Result<()> {
+    let table = &closure.owned[at];
+    let columns: Vec<String> = referred_columns(closure, at)
+        .iter()
+        .map(|column| format!("{} {}", ident(column), table.type_of(column).unwrap_or("text")))
+        .collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    session
+        .batch(&format!(
+            "CREATE TEMP TABLE domicile_erased_{at} ({}) ON COMMIT DELETE ROWS",
+            columns.join(", ")
+        ))
+        .await
+}

@@ -1,0 +1,312 @@
+//! Choosing rows: whole people, or touched rows with what hangs from them.
+//!
+//! Names and keys travel as parameters into temporary tables; `COPY`, which takes no parameters,
+//! then reads from joins with those.
+
+use super::session::Session;
+use super::text::{owner_text, path_joins, record, subject_parts};
+use crate::closure::Closure;
+use crate::error::{Error, Kind, Result};
+use crate::site::{TableDigest, Touched};
+use crate::sql::{equal, ident, idents};
+use domicile_model::Subject;
+
+/// Which kind of extent is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chosen {
+    /// The people in `pg_temp.domicile_batch`.
+    People,
+    /// The rows in `pg_temp.domicile_rows_<n>`.
+    Rows,
+}
+
+/// The temporary tables of one session. They lose their rows at every commit.
+pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Result<()> {
+    let root = closure.root();
+    let parts: Vec<String> = (0..root.key.len())
+        .map(|at| format!("k{at} {}", root.type_of(&root.key[at]).unwrap_or("text")))
+        .collect();
+    let mut text = format!(
+        "CREATE TEMP TABLE domicile_batch ({}, subject text COLLATE \"C\") ON COMMIT DELETE ROWS;",
+        parts.join(", ")
+    );
+    for (at, table) in closure.owned.iter().enumerate() {
+        let parts: Vec<String> = table
+            .key
+            .iter()
+            .map(|column| format!("{} {}", ident(column), table.type_of(column).unwrap_or("text")))
+            .collect();
+        text.push_str(&format!(
+            "CREATE TEMP TABLE domicile_rows_{at} ({}) ON COMMIT DELETE ROWS;",
+            parts.join(", ")
+        ));
+    }
+    session.batch(&text).await
+}
+
+/// Fills the batch with people.
+pub(super) async fn choose_people(
+    session: &Session,
+    closure: &Closure,
+    subjects: &[Subject],
+) -> Result<()> {
+    let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+    let parts = subject_parts("u", closure.root()).join(", ");
+    session
+        .client
+        .execute(
+            &format!(
+                "INSERT INTO pg_temp.domicile_batch SELECT {parts}, u.subject \
+                 FROM pg_catalog.unnest($1::text[]) AS u(subject)"
+            ),
+            &[&names],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    session.batch("ANALYZE pg_temp.domicile_batch").await
+}
+
+/// `FROM t0 … JOIN batch`, the rows of a table that belong to the people of the batch.
+pub(super) fn people_from(closure: &Closure, table: usize) -> String {
+    let (joins, last) = path_joins(closure, table);
+    let on: Vec<String> = closure
+        .owner_columns(table)
+        .iter()
+        .enumerate()
+        .map(|(at, column)| format!("{last}.{} = b.k{at}", ident(column)))
+        .collect();
+    format!("{joins} JOIN pg_temp.domicile_batch AS b ON {}", on.join(" AND "))
+}
+
+/// `FROM t0 JOIN rows`, the chosen rows of a table.
+fn rows_from(closure: &Closure, table: usize) -> String {
+    let owned = &closure.owned[table];
+    format!(
+        "{} AS t0 JOIN pg_temp.domicile_rows_{table} AS r ON {}",
+        owned.name.sql(),
+        equal("t0", &owned.key, "r", &owned.key)
+    )
+}
+
+/// The chosen rows of a table.
+pub(super) fn chosen_from(closure: &Closure, table: usize, chosen: Chosen) -> String {
+    match chosen {
+        Chosen::People => people_from(closure, table),
+        Chosen::Rows => rows_from(closure, table),
+    }
+}
+
+/// Chooses touched rows, as far as the person of the note owns them here, and below each
+/// everything that hangs from it, by this site's own reading.
+pub(super) async fn choose_rows(
+    session: &Session,
+    closure: &Closure,
+    touched: &[Touched],
+) -> Result<()> {
+    forget_rows(session, closure).await?;
+    for at in 0..closure.owned.len() {
+        let here: Vec<&Touched> = touched.iter().filter(|note| note.table == at).collect();
+        if !here.is_empty() {
+            choose_noted(session, closure, at, &here).await?;
+        }
+        choose_children(session, closure, at).await?;
+    }
+    Ok(())
+}
+
+async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
+    let texts: Vec<String> = (0..closure.owned.len())
+        .map(|at| format!("DELETE FROM pg_temp.domicile_rows_{at}"))
+        .collect();
+    session.batch(&texts.join(";")).await
+}
+
+async fn choose_noted(
+    session: &Session,
+    closure: &Closure,
+    at: usize,
+    notes: &[&Touched],
+) -> Result<()> {
+    let table = &closure.owned[at];
+    let keys: Vec<String> = notes.iter().map(|note| key_json(&note.key)).collect();
+    let subjects: Vec<&str> = notes.iter().map(|note| note.subject.as_str()).collect();
+    let key_match: Vec<String> = table
+        .key
+        .iter()
+        .enumerate()
+        .map(|(place, column)| {
+            let cast = table.type_of(column).unwrap_or("text");
+            format!("t0.{} = (x.key::json ->> {place})::{cast}", ident(column))
+        })
+        .collect();
+    let statement = format!(
+        "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {} \
+         FROM unnest($1::text[], $2::text[]) AS x(key, subject), {} WHERE {} AND {} = x.subject",
+        idents("t0.", &table.key),
+        path_joins(closure, at).0,
+        key_match.join(" AND "),
+        owner_text(closure, at),
+    );
+    session.client.execute(&statement, &[&keys, &subjects]).await.map_err(|e| session.failed(e))?;
+    Ok(())
+}
+
+/// Chooses what hangs from the chosen rows of a table's parent and is not chosen yet.
+async fn choose_children(session: &Session, closure: &Closure, at: usize) -> Result<()> {
+    let table = &closure.owned[at];
+    let Some(edge) = &table.parent else { return Ok(()) };
+    let parent = &closure.owned[edge.table];
+    session
+        .batch(&format!(
+            "INSERT INTO pg_temp.domicile_rows_{at} SELECT {keys} \
+             FROM pg_temp.domicile_rows_{above} AS r JOIN {parent_name} AS p ON {found} \
+             JOIN {name} AS t0 ON {below} \
+             WHERE NOT EXISTS (SELECT 1 FROM pg_temp.domicile_rows_{at} AS x WHERE {same})",
+            keys = idents("t0.", &table.key),
+            above = edge.table,
+            parent_name = parent.name.sql(),
+            found = equal("r", &parent.key, "p", &parent.key),
+            name = table.name.sql(),
+            below = equal("t0", &edge.columns, "p", &edge.parent_columns),
+            same = equal("x", &table.key, "t0", &table.key),
+        ))
+        .await
+}
+
+/// Deletes what stands under the keys that wait in a table's stage, and everything below, where
+/// it belongs to somebody arriving from `peer`: a row that passed from one moving person to
+/// another still stands here under the old owner. Rows of anybody else stay.
+pub(super) async fn delete_stale(
+    session: &Session,
+    closure: &Closure,
+    at: usize,
+    peer: &str,
+) -> Result<()> {
+    forget_rows(session, closure).await?;
+    let table = &closure.owned[at];
+    let statement = format!(
+        "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {} FROM pg_temp.domicile_stage_{at} AS x, {} \
+         WHERE {} AND EXISTS (SELECT 1 FROM domicile.subject s WHERE s.subject = {} \
+         AND s.state = 'arriving' AND s.peer = $1)",
+        idents("t0.", &table.key),
+        path_joins(closure, at).0,
+        equal("t0", &table.key, "x", &table.key),
+        owner_text(closure, at),
+    );
+    let stale =
+        session.client.execute(&statement, &[&peer]).await.map_err(|e| session.failed(e))?;
+    if stale == 0 {
+        return Ok(());
+    }
+    for below in at + 1..closure.owned.len() {
+        choose_children(session, closure, below).await?;
+    }
+    delete_chosen(session, closure, Chosen::Rows).await?;
+    Ok(())
+}
+
+/// The tables in which shipped rows wait until what they replace is gone.
+pub(super) async fn create_stages(session: &Session, closure: &Closure) -> Result<()> {
+    let texts: Vec<String> = closure
+        .owned
+        .iter()
+        .enumerate()
+        .map(|(at, table)| {
+            let columns: Vec<String> = table
+                .columns
+                .iter()
+                .zip(&table.types)
+                .map(|(column, kind)| format!("{} {kind}", ident(column)))
+                .collect();
+            format!(
+                "CREATE TEMP TABLE domicile_stage_{at} ({}) ON COMMIT DELETE ROWS",
+                columns.join(", ")
+            )
+        })
+        .collect();
+    session.batch(&texts.join(";")).await
+}
+
+fn key_json(key: &[String]) -> String {
+    serde_json::Value::from(key.to_vec()).to_string()
+}
+
+/// Deletes the chosen rows, children first; returns how many.
+pub(super) async fn delete_chosen(
+    session: &Session,
+    closure: &Closure,
+    chosen: Chosen,
+) -> Result<u64> {
+    let mut rows = 0;
+    for (at, table) in closure.owned.iter().enumerate().rev() {
+        let statement = format!(
+            "DELETE FROM {} AS d USING {} WHERE {}",
+            table.name.sql(),
+            chosen_from(closure, at, chosen),
+            equal("d", &table.key, "t0", &table.key),
+        );
+        rows += session.client.execute(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    }
+    Ok(rows)
+}
+
+/// Digests the chosen rows of every owned table.
+pub(super) async fn digests(
+    session: &Session,
+    closure: &Closure,
+    chosen: Chosen,
+) -> Result<Vec<TableDigest>> {
+    let mut found = Vec::new();
+    for (at, table) in closure.owned.iter().enumerate() {
+        let whose = match chosen {
+            Chosen::People => "b.subject",
+            Chosen::Rows => "NULL::text",
+        };
+        let statement = format!(
+            "SELECT x.subject, count(*), pg_catalog.sha256(pg_catalog.string_agg(x.digest, ''::bytea ORDER BY x.digest)) \
+             FROM (SELECT {whose} AS subject, pg_catalog.sha256(pg_catalog.record_send({record})) AS digest \
+             FROM {from}) AS x GROUP BY x.subject",
+            record = record("t0", &table.columns, &table.user_types, &table.generated),
+            from = chosen_from(closure, at, chosen),
+        );
+        let rows = session.client.query(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        for row in rows {
+            let count: i64 = row.get(1);
+            found.push(TableDigest {
+                table: at,
+                subject: row.get::<_, Option<String>>(0).map(Subject::new),
+                rows: count.unsigned_abs(),
+                sha256: digest_bytes(row.get(2))?,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The 32 bytes of a SHA-256 value.
+pub(super) fn digest_bytes(bytes: &[u8]) -> Result<[u8; 32]> {
+    bytes.try_into().map_err(|_| Error::new(Kind::Never, "a server's sha256() gave no 32 bytes"))
+}
+
+/// The notes about these people, in this session's snapshot.
+pub(super) async fn touched(session: &Session, subjects: &[Subject]) -> Result<Vec<Touched>> {
+    let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+    let rows = session
+        .client
+        .query(
+            "SELECT t.seq, t.subject, t.tbl, t.key FROM domicile.touched t \
+             WHERE t.subject = ANY ($1) ORDER BY t.seq",
+            &[&names],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(rows
+        .iter()
+        .map(|row| Touched {
+            seq: row.get(0),
+            subject: Subject::new(row.get::<_, String>(1)),
+            table: usize::try_from(row.get::<_, i32>(2)).unwrap_or(usize::MAX),
+            key: row.get(3),
+        })
+        .collect())
+}

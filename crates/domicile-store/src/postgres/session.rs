@@ -1,0 +1,264 @@
+//! Connections of the mover, every one set up alike.
+
+use crate::error::{Error, Kind, Result};
+use crate::sql;
+use domicile_model::SiteName;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+/// The first key of every advisory lock domicile takes: the bytes "domi".
+pub(super) const LOCKS: i32 = 0x646f_6d69;
+/// The second key of the lock that makes a mover the only one at a site.
+const CLAIM: i32 = 1;
+/// The second key of the lock that keeps raising and lowering the flag apart.
+pub(super) const FLAG: i32 = 2;
+/// The first key of the locks on which writers queue while a person is closing: "clos".
+pub(super) const CLOSING: i32 = 0x636c_6f73;
+
+/// What every session of the mover calls itself; the horizons leave such sessions of the mover's
+/// own role out, since they write about nobody but the people of their own batch.
+pub(super) const APPLICATION: &str = "domicile mover";
+
+/// Every setting a statement of ours depends on is pinned, so that text forms and durability are
+/// the same at both ends whatever the database's or the role's defaults are.
+const SETTINGS: &str = "SET search_path = ''; SET row_security = off; \
+    SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
+    SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
+    SET xmloption = content; SET statement_timeout = 0; SET lock_timeout = 0; \
+    SET idle_in_transaction_session_timeout = '60s'; SET jit = off; \
+    SET domicile.mover = 'on'; SET plan_cache_mode = force_custom_plan";
+
+/// How to open sessions at one site.
+#[derive(Clone)]
+pub(super) struct Sessions {
+    name: SiteName,
+    config: Arc<Config>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// One connection. Dropping it closes the connection and rolls back what was open.
+pub(super) struct Session {
+    /// The site, for messages.
+    pub(super) site: SiteName,
+    pub(super) client: Client,
+    /// Whether user triggers and foreign-key checks are off in this session.
+    pub(super) is_replica: bool,
+}
+
+impl Sessions {
+    pub(super) fn new(name: &SiteName, url: &str) -> Result<Self> {
+        let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            Error::new(Kind::Never, format!("the url of site {name} cannot be read"))
+                .hint("write postgres://user@host:port/database")
+                .because(error)
+        })?;
+        config.application_name(APPLICATION);
+        config.keepalives(true);
+        config.keepalives_idle(Duration::from_secs(10));
+        config.keepalives_interval(Duration::from_secs(5));
+        config.keepalives_retries(3);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(10));
+        }
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(Arc::new(tls_config(name)?)),
+        };
+        Ok(Sessions { name: name.clone(), config: Arc::new(config), tls })
+    }
+
+    pub(super) async fn open(&self) -> Result<Session> {
+        let client = match &self.tls {
+            None => {
+                let (client, connection) =
+                    self.config.connect(NoTls).await.map_err(|e| self.unreachable(e))?;
+                tokio::spawn(run(self.name.clone(), connection));
+                client
+            }
+            Some(tls) => {
+                let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+                let (client, connection) =
+                    self.config.connect(tls).await.map_err(|e| self.unreachable(e))?;
+                tokio::spawn(run(self.name.clone(), connection));
+                client
+            }
+        };
+        let mut session = Session { site: self.name.clone(), client, is_replica: false };
+        session.batch(SETTINGS).await?;
+        // A named standby must have applied what we call done, or a failover takes it back.
+        session
+            .batch(
+                "SELECT pg_catalog.set_config('synchronous_commit', \
+                 CASE WHEN pg_catalog.current_setting('synchronous_standby_names') = '' \
+                 THEN 'on' ELSE 'remote_apply' END, false)",
+            )
+            .await?;
+        session.is_replica =
+            session.client.batch_execute("SET session_replication_role = replica").await.is_ok();
+        Ok(session)
+    }
+
+    fn unreachable(&self, error: tokio_postgres::Error) -> Error {
+        let (kind, hint) = match error.code() {
+            Some(code) if *code == SqlState::INVALID_CATALOG_NAME => {
+                (Kind::Never, "create the database first, or correct the url")
+            }
+            Some(code) if code.code().starts_with("28") => {
+                (Kind::Operator, "check the user and password in the url and pg_hba.conf")
+            }
+            _ => (Kind::RetryLater, "check that the server runs and that host and port are right"),
+        };
+        Error::new(kind, format!("site {} does not let us in", self.name)).hint(hint).because(error)
+    }
+}
+
+async fn run<S, T>(site: SiteName, connection: tokio_postgres::Connection<S, T>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    if let Err(error) = connection.await {
+        tracing::debug!(%site, %error, "a connection ended");
+    }
+}
+
+fn tls_config(name: &SiteName) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        // A certificate of the system that rustls cannot read is one we do not trust.
+        let _ = roots.add(certificate);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| {
+            Error::new(Kind::Never, format!("no TLS for site {name}")).because(error)
+        })?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+impl Session {
+    /// Runs statements without parameters.
+    pub(super) async fn batch(&self, statements: &str) -> Result<()> {
+        self.client.batch_execute(statements).await.map_err(|e| self.failed(e))
+    }
+
+    /// Puts a server's error into our words; the server's own text is chained.
+    pub(super) fn failed(&self, error: tokio_postgres::Error) -> Error {
+        let site = &self.site;
+        let Some(database) = error.as_db_error() else {
+            return Error::new(Kind::RetryLater, format!("the connection to site {site} broke"))
+                .hint("run the same command again; it goes on where it stopped")
+                .because(error);
+        };
+        let code = database.code().code();
+        let (kind, hint) = match code {
+            "40001" | "40P01" | "55P03" => (Kind::RetryNow, None),
+            "57P01" | "57P02" | "57P03" => (Kind::RetryLater, None),
+            "23505" => (
+                Kind::Operator,
+                Some(
+                    "a different row stands there under the same key; keep one of the two"
+                        .to_owned(),
+                ),
+            ),
+            "42501" => (
+                Kind::Operator,
+                Some("the mover's role needs more rights; docs/trust.md lists them".to_owned()),
+            ),
+            "53100" => (Kind::Operator, Some("the disk is full".to_owned())),
+            "DM003" => (
+                Kind::Operator,
+                Some("a cascade or trigger would have changed rows nobody named".to_owned()),
+            ),
+            _ => (Kind::Operator, database.hint().map(str::to_owned)),
+        };
+        // The detail of a database error may hold a person's values; the message does not.
+        let text = format!("site {site} refused ({code}): {}", database.message());
+        let error = Error::new(kind, text);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+
+    /// Refuses servers and roles that cannot do what a move needs.
+    pub(super) async fn check_server(&self) -> Result<()> {
+        let row = self
+            .client
+            .query_one(
+                "SELECT pg_catalog.current_setting('server_version_num')::int, \
+                 pg_catalog.current_setting('server_encoding'), \
+                 r.rolsuper OR r.rolbypassrls, \
+                 r.rolsuper OR pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'), \
+                 pg_catalog.pg_is_in_recovery() \
+                 FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
+                &[],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
+        let site = &self.site;
+        let refuse = |text: String, hint: &str| Err(Error::new(Kind::Operator, text).hint(hint));
+        let version: i32 = row.get(0);
+        if version < 150_000 {
+            return refuse(
+                format!("site {site} runs PostgreSQL {}", version / 10_000),
+                "domicile needs PostgreSQL 15 or later",
+            );
+        }
+        let encoding: String = row.get(1);
+        if encoding != "UTF8" {
+            return refuse(
+                format!("the database of site {site} has the encoding {encoding}"),
+                "domicile moves databases in UTF8 only",
+            );
+        }
+        if !row.get::<_, bool>(2) {
+            return refuse(
+                format!(
+                    "the mover's role at site {site} cannot see rows behind row-level security"
+                ),
+                "ALTER ROLE … BYPASSRLS",
+            );
+        }
+        if !row.get::<_, bool>(3) {
+            return refuse(
+                format!("the mover's role at site {site} cannot see other sessions' snapshots"),
+                "GRANT pg_read_all_stats TO the mover's role",
+            );
+        }
+        if row.get::<_, bool>(4) {
+            return refuse(format!("site {site} is a standby"), "give the url of the primary");
+        }
+        Ok(())
+    }
+
+    /// Takes the claim for as long as the session lives.
+    pub(super) async fn claim(&self) -> Result<()> {
+        let row = self
+            .client
+            .query_one("SELECT pg_catalog.pg_try_advisory_lock($1, $2)", &[&LOCKS, &CLAIM])
+            .await
+            .map_err(|e| self.failed(e))?;
+        if row.get(0) {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Operator, format!("somebody else is migrating site {}", self.site))
+            .hint("wait for the other domicile to end, or stop it; this one changed nothing"))
+    }
+
+    /// The role the session logged in as, as a literal.
+    pub(super) async fn role_literal(&self) -> Result<String> {
+        let row = self
+            .client
+            .query_one("SELECT session_user::text", &[])
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(sql::literal(row.get(0)))
+    }
+}

@@ -1,0 +1,91 @@
+//! How keys and paths are written in PostgreSQL's SQL.
+
+use crate::closure::{Closure, OwnedTable};
+use crate::sql::{equal, ident};
+use std::fmt::Write as _;
+
+/// The text of a key: of one column its text, of several the JSON array of their texts.
+pub(super) fn key_text(alias: &str, columns: &[String]) -> String {
+    match columns {
+        [one] => format!("{alias}.{}::text", ident(one)),
+        many => {
+            let texts: Vec<String> =
+                many.iter().map(|c| format!("{alias}.{}::text", ident(c))).collect();
+            format!("pg_catalog.array_to_json(ARRAY[{}])::text", texts.join(", "))
+        }
+    }
+}
+
+/// The key's columns as an array of texts.
+pub(super) fn key_array(alias: &str, columns: &[String]) -> String {
+    let texts: Vec<String> =
+        columns.iter().map(|c| format!("{alias}.{}::text", ident(c))).collect();
+    format!("ARRAY[{}]", texts.join(", "))
+}
+
+/// The typed parts of a subject, from the text column `subject` of `alias`.
+pub(super) fn subject_parts(alias: &str, root: &OwnedTable) -> Vec<String> {
+    let cast = |at: usize| root.type_of(&root.key[at]).unwrap_or("text").to_owned();
+    if root.key.len() == 1 {
+        return vec![format!("{alias}.subject::{}", cast(0))];
+    }
+    (0..root.key.len())
+        .map(|at| format!("({alias}.subject::json ->> {at})::{}", cast(at)))
+        .collect()
+}
+
+/// `FROM`-ready joins from a table, as `t0`, up to the table that names the owner, as the last
+/// alias, which is returned beside the text.
+pub(super) fn path_joins(closure: &Closure, table: usize) -> (String, String) {
+    let path = closure.path(table);
+    let mut text = format!("{} AS t0", closure.owned[table].name.sql());
+    for (at, pair) in path.windows(2).enumerate() {
+        let Some(edge) = &closure.owned[pair[0]].parent else { continue };
+        let (child, parent) = (format!("t{at}"), format!("t{}", at + 1));
+        let on = equal(&child, &edge.columns, &parent, &edge.parent_columns);
+        // Writing to a String cannot fail.
+        let _ = write!(text, " JOIN {} AS {parent} ON {on}", closure.owned[pair[1]].name.sql());
+    }
+    (text, format!("t{}", path.len() - 1))
+}
+
+/// The owner's text for a row that [`path_joins`] reached.
+pub(super) fn owner_text(closure: &Closure, table: usize) -> String {
+    let last = format!("t{}", closure.path(table).len() - 1);
+    key_text(&last, closure.owner_columns(table))
+}
+
+/// The columns of a row as a record whose binary form can be compared between servers: columns
+/// whose type the user made stand as text, since their type numbers differ.
+pub(super) fn record(
+    alias: &str,
+    columns: &[String],
+    user_types: &[bool],
+    generated: &[String],
+) -> String {
+    let plain = columns.iter().zip(user_types).map(|(column, user_type)| {
+        let cast = if *user_type { "::text" } else { "" };
+        format!("{alias}.{}{cast}", ident(column))
+    });
+    let computed = generated.iter().map(|column| format!("{alias}.{}::text", ident(column)));
+    format!("ROW({})", plain.chain(computed).collect::<Vec<_>>().join(", "))
+}
+
+/// `binary`, or `text` where a column's binary form names types by number.
+pub(super) fn copy_format(user_types: &[bool]) -> &'static str {
+    if user_types.contains(&true) { "text" } else { "binary" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_of_two_columns_is_a_json_array_of_texts() {
+        let columns = ["tenant".to_owned(), "id".to_owned()];
+        assert_eq!(
+            key_text("t", &columns),
+            "pg_catalog.array_to_json(ARRAY[t.\"tenant\"::text, t.\"id\"::text])::text"
+        );
+    }
+}

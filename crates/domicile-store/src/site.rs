@@ -1,0 +1,380 @@
+//! The contract of a site.
+//!
+//! # What every implementation promises
+//!
+//! - **Accepted means durable.** When a call that writes returns `Ok`, what it did survives a
+//!   crash of that database. When it returns `Err` it may have been done or not; every call is
+//!   therefore idempotent for the same `MoveId` and subjects, and the caller finds out by
+//!   reading [`Site::journal`].
+//! - **Guarded by state and move.** No call changes a person whose journal entry carries another
+//!   move, or a state the call does not start from (`domicile_model::State::may_become`). Such
+//!   people are skipped, never an error.
+//! - **Nothing is destroyed that was not named.** No call relies on a cascade, and none may
+//!   delete a row of anybody but the people it was given.
+//! - **Order.** Subjects are locked in ascending order. Tables are loaded in the closure's order
+//!   and erased in the opposite one.
+
+use crate::catalog::{Catalog, TableName};
+use crate::closure::Closure;
+use crate::error::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use domicile_model::{MoveId, SiteName, State, Subject};
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rows in the engine's own form, in pieces of any length; only an equal engine can read them.
+pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
+
+/// People in ascending byte order of their key.
+pub type PersonStream = BoxStream<'static, Result<Person>>;
+
+/// Which database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// PostgreSQL 15 or later.
+    Postgres,
+    /// SQLite in WAL mode.
+    Sqlite,
+}
+
+/// A row of the root table, as far as placing a person needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The person.
+    pub subject: Subject,
+    /// The residence columns' texts, in the closure's order; text that is not UTF-8 is an error.
+    pub residence: Vec<Option<String>>,
+}
+
+/// One line of a site's journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// The person.
+    pub subject: Subject,
+    /// What the journal says.
+    pub state: State,
+    /// The move it belongs to.
+    pub move_id: MoveId,
+    /// The other end: the new home at a source, the old one at a target.
+    pub peer: SiteName,
+    /// At a target: whether the rows have arrived and were compared. `false` elsewhere.
+    pub copied: bool,
+    /// When the decision was taken, at a source in state `moved`.
+    pub decided_at: Option<Timestamp>,
+}
+
+/// People announced together, from one source to one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The announcement's id, new for each announcement.
+    pub move_id: MoveId,
+    /// The other end: the new home when told to a source, the old one when told to a target.
+    pub peer: SiteName,
+    /// The people, ascending.
+    pub subjects: Vec<Subject>,
+}
+
+/// Whether writers from before an announcement may still be under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Horizon {
+    /// None is: whoever writes from now on sees the announcement.
+    Passed,
+    /// These still are; look again.
+    Waiting {
+        /// Who holds it up, in words: process, age, and the beginning of its statement.
+        blockers: Vec<String>,
+    },
+}
+
+/// A row that changed while its owner was moving.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// The note's own number; notes are forgotten by exact number, never by watermark.
+    pub seq: i64,
+    /// The person it concerns, as owner before or after the change.
+    pub subject: Subject,
+    /// The table's place in [`Closure::owned`].
+    pub table: usize,
+    /// The row's primary key, each column as text.
+    pub key: Vec<String>,
+}
+
+/// What is read, compared or cleared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything these people own.
+    People(Vec<Subject>),
+    /// These rows, and for rows of tables with children everything below them.
+    Touched(Vec<Touched>),
+}
+
+/// A digest over rows that one site read by itself.
+///
+/// Each row's digest is SHA-256 over a canonical form of all its columns that tells NULL from
+/// empty and keeps every bit of a value; the table's is SHA-256 over the sorted row digests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableDigest {
+    /// The table's place in [`Closure::owned`].
+    pub table: usize,
+    /// The person; `None` when the extent is [`Extent::Touched`].
+    pub subject: Option<Subject>,
+    /// How many rows.
+    pub rows: u64,
+    /// The digest.
+    pub sha256: [u8; 32],
+}
+
+/// What came of one person's decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Decided: the home has changed. The duration is from the lock's grant to the commit's
+    /// acknowledgement.
+    Decided(Duration),
+    /// Rows were touched since the last catch-up; ship them first.
+    Touched,
+    /// Somebody is writing about this person just now.
+    Busy,
+    /// The tables or fences changed since the copy; the copy cannot be trusted.
+    SchemaChanged,
+    /// The journal no longer has this person in a state to decide from.
+    NotOurs,
+}
+
+/// One person's decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The person.
+    pub subject: Subject,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What an erasure did in one go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Rows deleted this time.
+    pub rows: u64,
+    /// Whether nothing is left and the tombstones stand.
+    pub finished: bool,
+}
+
+/// What [`Site::install`] puts in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The closure the fences guard.
+    pub closure: Arc<Closure>,
+    /// Every configured site, so that a refusal can name the new home.
+    pub sites: Vec<SiteName>,
+}
+
+/// A row whose owner is not at this site, found by a scan.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Stray {
+    /// The owner the row names; `None` where the way to the owner is broken.
+    pub subject: Option<Subject>,
+    /// The table.
+    pub table: String,
+    /// How many rows.
+    pub rows: u64,
+}
+
+/// What a scan of one site found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finding {
+    /// Owned rows whose owner's root row is not at this site.
+    pub ownerless: Vec<Stray>,
+    /// Digest and row count of each reference table, in the closure's order.
+    pub reference: Vec<(TableName, u64, [u8; 32])>,
+    /// Rows of owned tables, all people together.
+    pub rows: u64,
+}
+
+/// The right to be the only mover at a site; given back when dropped or when the process ends.
+pub trait Claim: Send {}
+
+/// A database that holds people.
+#[async_trait]
+pub trait Site: Send + Sync {
+    /// The site's name.
+    fn name(&self) -> &SiteName;
+
+    /// Which database speaks.
+    fn engine(&self) -> Engine;
+
+    /// Reads what the database says of itself. Takes no locks that block writers.
+    async fn catalog(&self) -> Result<Catalog>;
+
+    /// Counts the rows of an owned table whose parent along another edge belongs to somebody
+    /// else: `columns` of `table` refer to `parent_columns` of the owned table `parent`.
+    async fn count_crossing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+        parent: usize,
+        parent_columns: &[String],
+    ) -> Result<u64>;
+
+    /// The statements that would make these tables, with their types, sequences, keys and
+    /// indexes, in an empty database of the same engine, in order.
+    async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>>;
+
+    /// Runs such a script, all of it or none.
+    async fn apply_schema(&self, script: &[String]) -> Result<()>;
+
+    /// Puts the `domicile` schema, the journal and the fences in place, or brings them up to
+    /// date. Idempotent; refuses while people are moving under a different closure.
+    async fn install(&self, installation: &Installation) -> Result<()>;
+
+    /// Whether what [`Site::install`] would put in place is in place, every fence enabled.
+    async fn is_installed(&self, installation: &Installation) -> Result<bool>;
+
+    /// Claims the site for one mover; a second process is refused with [`crate::Kind::Operator`].
+    async fn claim(&self) -> Result<Box<dyn Claim>>;
+
+    /// Everybody in the root table, ascending by the bytes of their key. The stream holds a
+    /// snapshot until it ends, so it must be drained before an announcement.
+    async fn people(&self, closure: &Closure) -> Result<PersonStream>;
+
+    /// The journal: every entry, residents of earlier moves included; withdrawn ones left out.
+    /// Empty where nothing is installed.
+    async fn journal(&self) -> Result<Vec<JournalEntry>>;
+
+    /// One person's entry, and whether their root row stands here.
+    async fn look_up(
+        &self,
+        closure: &Closure,
+        subject: &Subject,
+    ) -> Result<(Option<JournalEntry>, Option<Person>)>;
+
+    /// People with a tombstone here, with the home it names.
+    async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>>;
+
+    /// Scans for rows without their owner and digests the reference tables, by queries that use
+    /// nothing the mover wrote down.
+    async fn scan(&self, closure: &Closure) -> Result<Finding>;
+
+    /// Streams a reference table's rows.
+    async fn export_reference(&self, table: &ReferenceName) -> Result<ByteStream<'static>>;
+
+    /// Loads a reference table's rows into an empty table, all or none; returns how many.
+    async fn import_reference(&self, table: &ReferenceName, rows: ByteStream<'_>) -> Result<u64>;
+
+    /// Refusals the fences have given since they stand, where the engine can count them.
+    async fn refusals(&self) -> Result<Option<u64>>;
+
+    /// Lowers the flag when nobody is moving or arriving, and drops tombstones older than `keep`.
+    async fn rest(&self, keep: Duration) -> Result<()>;
+
+    /// Opens the side that people leave, with connections of its own.
+    async fn departure(&self, closure: Arc<Closure>) -> Result<Box<dyn Departure>>;
+
+    /// Opens the side that people come to, with connections of its own.
+    async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>>;
+}
+
+/// A reference table and its copied columns.
+pub type ReferenceName = crate::closure::ReferenceTable;
+
+/// The side of a site that people leave. One lane owns it; calls follow each other.
+#[async_trait]
+pub trait Departure: Send {
+    /// Raises the flag and writes `moving` for these people, in one commit. People who already
+    /// have an entry other than `resident` or `withdrawn` are left out of what it returns. The
+    /// schema's fingerprint is stored with each.
+    async fn announce(&mut self, announcement: &Announcement) -> Result<Vec<Subject>>;
+
+    /// Starts waiting for the writers of before: everybody who may have passed the fences without
+    /// seeing what is committed by now.
+    async fn start_horizon(&mut self) -> Result<()>;
+
+    /// Looks once whether they have ended. Passed needs two clean looks running; the caller
+    /// paces the looks.
+    async fn look_at_horizon(&mut self) -> Result<Horizon>;
+
+    /// Opens a read-only snapshot and returns every note about these people that it sees.
+    async fn open_snapshot(&mut self, subjects: &[Subject]) -> Result<Vec<Touched>>;
+
+    /// Chooses what [`Departure::export`] and [`Departure::digests`] read from the snapshot.
+    async fn select(&mut self, extent: &Extent) -> Result<()>;
+
+    /// Streams the chosen rows of one table.
+    async fn export(&mut self, table: usize) -> Result<ByteStream<'_>>;
+
+    /// Digests the chosen rows of every owned table. Tables without rows may be left out.
+    async fn digests(&mut self) -> Result<Vec<TableDigest>>;
+
+    /// Ends the snapshot.
+    async fn close_snapshot(&mut self) -> Result<()>;
+
+    /// Forgets exactly these notes, after what they name has been committed at the target.
+    async fn forget(&mut self, seqs: &[i64]) -> Result<()>;
+
+    /// Decides these people, in one commit: each is locked, skipped when somebody else holds
+    /// them, and becomes `moved` when nothing about them is touched and the schema is as it was
+    /// announced. One outcome per person asked for.
+    async fn decide(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Decision>>;
+
+    /// Makes new writers about this person wait until [`Departure::reopen`], a decision, or the
+    /// end of this departure. `moving → closing`.
+    async fn close(&mut self, move_id: MoveId, subject: &Subject) -> Result<()>;
+
+    /// Lets the waiting writers go on: to the refusal when decided, else `closing → moving`.
+    async fn reopen(&mut self, move_id: MoveId, subject: &Subject) -> Result<()>;
+
+    /// Takes the announcement back for these people, by an update. Returns those withdrawn;
+    /// decided people stay decided.
+    async fn withdraw(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>>;
+
+    /// Deletes at most about `limit` rows of these decided people, children first. When nothing
+    /// is left, replaces their entries by tombstones.
+    async fn erase(&mut self, move_id: MoveId, subjects: &[Subject], limit: u64) -> Result<Erased>;
+}
+
+/// The side of a site that people come to. One lane owns it; calls follow each other.
+#[async_trait]
+pub trait Arrival: Send {
+    /// Raises the flag and writes `arriving` for these people, in one commit; a tombstone of an
+    /// earlier departure is replaced. People who stand here as anything but `withdrawn` under
+    /// another move are left out of what it returns.
+    async fn expect(&mut self, announcement: &Announcement) -> Result<Vec<Subject>>;
+
+    /// As [`Departure::start_horizon`], at the target, before rows arrive.
+    async fn start_horizon(&mut self) -> Result<()>;
+
+    /// As [`Departure::look_at_horizon`].
+    async fn look_at_horizon(&mut self) -> Result<Horizon>;
+
+    /// Opens the one transaction in which a batch arrives. Deletes what stands here of the extent
+    /// and belongs to people arriving from the same source; rows of anybody else stay, and make
+    /// [`Arrival::import`] fail.
+    async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()>;
+
+    /// Loads one table's rows; returns their number. A row that stands here under the same key is
+    /// [`crate::Kind::Operator`].
+    async fn import(&mut self, table: usize, rows: ByteStream<'_>) -> Result<u64>;
+
+    /// Digests what stands here of the extent, by its own reading.
+    async fn digests(&mut self) -> Result<Vec<TableDigest>>;
+
+    /// Rechecks the declared foreign keys of what has arrived; each violation is one sentence.
+    async fn check(&mut self) -> Result<Vec<String>>;
+
+    /// Commits; on [`Extent::People`] the people are `copied` from now on.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Rolls back whatever is open. Safe at any time.
+    async fn roll_back(&mut self) -> Result<()>;
+
+    /// `arriving → resident`, for these people under this move only. The commit is durable.
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()>;
+
+    /// After a withdrawal: deletes what has arrived for these people under this move, and their
+    /// entries.
+    async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()>;
+}

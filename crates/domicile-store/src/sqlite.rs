@@ -1,0 +1,220 @@
+//! A site in an SQLite database file.
+//!
+//! Everything SQLite does blocks, so it happens in blocking threads; streams come out of them
+//! through short channels, so that memory stays bounded whatever is moved.
+
+mod announcement;
+pub mod application;
+mod arrival;
+mod catalog;
+mod claim;
+mod connection;
+mod ddl;
+mod decision;
+mod departure;
+mod digest;
+mod erase;
+mod extent;
+mod fence;
+mod hold;
+mod horizon;
+mod install;
+mod integrity;
+mod journal;
+mod keys;
+mod lane;
+mod load;
+mod notes;
+mod owner;
+mod people;
+mod rows;
+mod scan;
+mod schema;
+mod stream;
+
+use crate::catalog::{Catalog, TableName};
+use crate::closure::Closure;
+use crate::error::{Error, Kind, Result};
+use crate::site::{
+    Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
+    PersonStream, ReferenceName, Site,
+};
+use crate::sql::idents;
+use crate::sqlite::connection::{blocking, open, reading, writing};
+use async_trait::async_trait;
+use domicile_model::{SiteName, Subject};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A site whose people are in one SQLite database file.
+#[derive(Clone, Debug)]
+pub struct SqliteSite {
+    name: SiteName,
+    path: PathBuf,
+}
+
+impl SqliteSite {
+    /// The site in this database file, which must exist.
+    pub fn open(name: SiteName, path: &Path) -> Result<SqliteSite> {
+        SqliteSite::check(name, path, false)
+    }
+
+    /// The site in this database file, which is created where there is none.
+    pub fn create(name: SiteName, path: &Path) -> Result<SqliteSite> {
+        SqliteSite::check(name, path, true)
+    }
+
+    fn check(name: SiteName, path: &Path, create: bool) -> Result<SqliteSite> {
+        open(path, create)?;
+        // Two ways to write one path must meet at the same lock file.
+        let path = path.canonicalize().map_err(|error| {
+            Error::new(Kind::Never, format!("{} cannot be found", path.display()))
+                .hint("check the path in the configuration")
+                .because(error)
+        })?;
+        Ok(SqliteSite { name, path })
+    }
+
+    /// Works on a connection of its own.
+    async fn on_own<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let path = self.path.clone();
+        blocking(move || work(&open(&path, false)?)).await
+    }
+}
+
+#[async_trait]
+impl Site for SqliteSite {
+    fn name(&self) -> &SiteName {
+        &self.name
+    }
+
+    fn engine(&self) -> Engine {
+        Engine::Sqlite
+    }
+
+    async fn catalog(&self) -> Result<Catalog> {
+        self.on_own(catalog::read).await
+    }
+
+    async fn count_crossing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+        parent: usize,
+        parent_columns: &[String],
+    ) -> Result<u64> {
+        let closure = closure.clone();
+        let (columns, parent_columns) = (columns.to_vec(), parent_columns.to_vec());
+        self.on_own(move |connection| {
+            scan::crossing(connection, &closure, (table, &columns), (parent, &parent_columns))
+        })
+        .await
+    }
+
+    async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>> {
+        let tables = tables.to_vec();
+        self.on_own(move |connection| schema::script(connection, &tables)).await
+    }
+
+    async fn apply_schema(&self, script: &[String]) -> Result<()> {
+        let script = script.to_vec();
+        self.on_own(move |connection| schema::apply(connection, &script)).await
+    }
+
+    async fn install(&self, installation: &Installation) -> Result<()> {
+        let installation = installation.clone();
+        self.on_own(move |connection| install::install(connection, &installation)).await
+    }
+
+    async fn is_installed(&self, installation: &Installation) -> Result<bool> {
+        let installation = installation.clone();
+        self.on_own(move |connection| install::is_installed(connection, &installation)).await
+    }
+
+    async fn claim(&self) -> Result<Box<dyn Claim>> {
+        claim::claim(&self.path)
+    }
+
+    async fn people(&self, closure: &Closure) -> Result<PersonStream> {
+        let (path, closure) = (self.path.clone(), closure.clone());
+        Ok(stream::from_thread(move |outlet| people::all(&open(&path, false)?, &closure, outlet)))
+    }
+
+    async fn journal(&self) -> Result<Vec<JournalEntry>> {
+        self.on_own(journal::entries).await
+    }
+
+    async fn look_up(
+        &self,
+        closure: &Closure,
+        subject: &Subject,
+    ) -> Result<(Option<JournalEntry>, Option<Person>)> {
+        let (closure, subject) = (closure.clone(), subject.clone());
+        self.on_own(move |connection| {
+            reading(connection, "looking a person up", || {
+                let entry = if install::has_journal(connection)? {
+                    journal::entry(connection, &subject)?
+                } else {
+                    None
+                };
+                Ok((entry, people::one(connection, &closure, &subject)?))
+            })
+        })
+        .await
+    }
+
+    async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>> {
+        let subjects = subjects.to_vec();
+        self.on_own(move |connection| journal::gone(connection, &subjects)).await
+    }
+
+    async fn scan(&self, closure: &Closure) -> Result<Finding> {
+        let closure = closure.clone();
+        self.on_own(move |connection| scan::scan(connection, &closure)).await
+    }
+
+    async fn export_reference(&self, table: &ReferenceName) -> Result<ByteStream<'static>> {
+        let (path, table) = (self.path.clone(), table.clone());
+        Ok(stream::from_thread(move |outlet| {
+            let name = table.name.to_string();
+            let sql = format!("SELECT {} FROM {}", idents("", &table.columns), table.name.sql());
+            stream::give_rows(&open(&path, false)?, &name, &sql, &[], outlet)
+        }))
+    }
+
+    async fn import_reference(&self, table: &ReferenceName, rows: ByteStream<'_>) -> Result<u64> {
+        let (path, table) = (self.path.clone(), table.clone());
+        load::feed(rows, table.columns.len(), move |inlet| {
+            let connection = open(&path, false)?;
+            writing(&connection, "loading a reference table", || {
+                load::refuse_filled(&connection, &table.name)?;
+                let mut loader = load::Loader::new(&connection, &table.name, &table.columns)?;
+                inlet.each(|row| loader.insert(&row))
+            })
+        })
+        .await
+    }
+
+    async fn refusals(&self) -> Result<Option<u64>> {
+        // A refusal is an error, and an error undoes whatever would have counted it.
+        Ok(None)
+    }
+
+    async fn rest(&self, keep: Duration) -> Result<()> {
+        self.on_own(move |connection| journal::rest(connection, keep)).await
+    }
+
+    async fn departure(&self, closure: Arc<Closure>) -> Result<Box<dyn Departure>> {
+        Ok(Box::new(departure::SqliteDeparture::open(&self.path, closure).await?))
+    }
+
+    async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
+        Ok(Box::new(arrival::SqliteArrival::open(&self.path, closure).await?))
+    }
+}

@@ -1,0 +1,80 @@
+//! Digests: what a site says of rows it read by itself.
+
+use crate::error::Result;
+use crate::site::TableDigest;
+use crate::sqlite::connection::Doing;
+use crate::sqlite::rows;
+use domicile_model::Subject;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::{Connection, Error};
+use sha2::{Digest, Sha256};
+
+/// The SQL function that digests its arguments. SQLite then sorts the digests, on disk where they
+/// are many, so that a table of any size is digested in bounded memory.
+const FUNCTION: &str = "domicile_digest";
+
+/// SQLite's own limit on a function's arguments is 127 in older builds.
+const ARGUMENTS_MAX: usize = 100;
+
+/// Gives a connection the digest function.
+///
+/// The canonical form of a row is that of [`rows`]: each value with its storage class, its length
+/// and every bit. 1, 1.0 and '1' differ, as do NULL and '', and 0.0 and -0.0.
+pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_DIRECTONLY;
+    connection.create_scalar_function(FUNCTION, -1, flags, |context| {
+        let mut canonical = Vec::new();
+        for at in 0..context.len() {
+            rows::encode(&mut canonical, context.get_raw(at))
+                .map_err(|error| Error::UserFunctionError(Box::new(error)))?;
+        }
+        Ok(Sha256::digest(&canonical).to_vec())
+    })
+}
+
+/// The expression that digests these columns of a row.
+pub(super) fn of_row(alias: &str, columns: &[String]) -> String {
+    let over = |columns: &[String]| {
+        format!("{FUNCTION}({})", crate::sql::idents(&format!("{alias}."), columns))
+    };
+    if columns.len() <= ARGUMENTS_MAX {
+        return over(columns);
+    }
+    let parts: Vec<String> = columns.chunks(ARGUMENTS_MAX).map(over).collect();
+    format!("{FUNCTION}({})", parts.join(", "))
+}
+
+/// Reads `(person or NULL, row digest)` in order, and digests each person's rows.
+pub(super) fn collect(
+    connection: &Connection,
+    table: usize,
+    select: &str,
+) -> Result<Vec<TableDigest>> {
+    let doing = "digesting rows";
+    let mut statement = connection.prepare_cached(select).doing(doing)?;
+    let mut rows = statement.query([]).doing(doing)?;
+    let mut found: Vec<TableDigest> = Vec::new();
+    let mut hash = Sha256::new();
+    while let Some(row) = rows.next().doing(doing)? {
+        let subject: Option<String> = row.get(0).doing(doing)?;
+        let subject = subject.map(Subject::new);
+        let digest = row.get_ref(1).doing(doing)?;
+        let digest = digest.as_blob().map_err(Error::from).doing(doing)?;
+        match found.last_mut() {
+            Some(last) if last.subject == subject => last.rows += 1,
+            last => {
+                if let Some(last) = last {
+                    last.sha256 = hash.finalize_reset().into();
+                }
+                found.push(TableDigest { table, subject, rows: 1, sha256: [0; 32] });
+            }
+        }
+        hash.update(digest);
+    }
+    if let Some(last) = found.last_mut() {
+        last.sha256 = hash.finalize().into();
+    }
+    Ok(found)
+}

@@ -1,0 +1,343 @@
+//! The fences: triggers that look at every write about somebody who is moving.
+//!
+//! Applications run them with their own SQLite library, from 3.35 on. They use nothing younger:
+//! RAISE takes a literal, so there is one refusal per configured site.
+//!
+//! Unlike PostgreSQL's they need no flag: SQLite has one writer at a time, and its snapshot is
+//! the newest one, so the WHEN clause's look at the journal's primary key is always right.
+
+use crate::catalog::TableName;
+use crate::closure::Closure;
+use crate::sql::{ident, literal};
+use crate::sqlite::catalog::Affinity;
+use crate::sqlite::install::FENCE_PREFIX;
+use crate::sqlite::owner;
+use domicile_model::SiteName;
+
+/// A unique key of a table, by which one row can replace another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UniqueKey {
+    /// The key's columns or expressions, each with its collation.
+    pub(super) terms: Vec<(Term, String)>,
+    /// The condition of a partial index.
+    pub(super) predicate: Option<String>,
+}
+
+/// What a unique key is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Term {
+    /// A column.
+    Column(String),
+    /// An expression over the table's columns.
+    Expression(String),
+}
+
+/// What fences need to know of a table beyond the closure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fenced {
+    /// All its columns.
+    pub(super) columns: Vec<String>,
+    /// Its unique keys, the primary one included.
+    pub(super) uniques: Vec<UniqueKey>,
+    /// The affinities of the primary key's columns.
+    pub(super) key: Vec<Affinity>,
+    /// Whether the primary key is the rowid, which is always an integer.
+    pub(super) rowid_alias: bool,
+}
+
+/// A trigger: its name, and the statement that makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fence {
+    /// Its name.
+    pub(super) name: String,
+    /// The statement, as SQLite keeps it.
+    pub(super) sql: String,
+}
+
+/// Everybody somebody must look at.
+const ANYBODY: &str = "EXISTS (SELECT 1 FROM domicile_subject WHERE fenced = 1)";
+
+/// The fences of one owned table.
+pub(super) fn of_table(
+    closure: &Closure,
+    at: usize,
+    sites: &[SiteName],
+    fenced: &Fenced,
+) -> Vec<Fence> {
+    let writer = Writer { closure, at, sites, fenced };
+    let mut fences = vec![writer.insert(), writer.update(), writer.delete()];
+    if !fenced.uniques.is_empty() {
+        fences.push(writer.replace_by_insert());
+        fences.push(writer.replace_by_update());
+    }
+    fences
+}
+
+struct Writer<'a> {
+    closure: &'a Closure,
+    at: usize,
+    sites: &'a [SiteName],
+    fenced: &'a Fenced,
+}
+
+impl Writer<'_> {
+    fn insert(&self) -> Fence {
+        let new = self.owner("NEW");
+        let mut body = self.refusals(&format!("subject = {new}"));
+        body.extend(self.gone_refusals(&new, "1"));
+        body.extend(self.unnamed("NEW", &new));
+        body.push(self.note("NEW", &new, "1"));
+        let when = format!("{}{}", self.when(&format!("= {new}")), self.when_gone(&new, "1"));
+        self.fence("insert", "AFTER INSERT", &when, &body)
+    }
+
+    fn delete(&self) -> Fence {
+        let old = self.owner("OLD");
+        let mut body = self.refusals(&format!("subject = {old}"));
+        body.extend(self.unnamed("OLD", &old));
+        body.push(self.note("OLD", &old, "1"));
+        self.fence("delete", "AFTER DELETE", &self.when(&format!("= {old}")), &body)
+    }
+
+    fn update(&self) -> Fence {
+        let (old, new) = (self.owner("OLD"), self.owner("NEW"));
+        let changed = format!("{new} IS NOT {old}");
+        let mut body = self.refusals(&format!("subject IN ({old}, {new})"));
+        body.extend(self.gone_refusals(&new, &changed));
+        body.extend(self.unnamed("OLD", &old));
+        body.extend(self.unnamed("NEW", &new));
+        body.push(self.note("OLD", &old, "1"));
+        // One note is enough unless the row changed its owner or its name.
+        let moved = format!("({changed} OR {} IS NOT {})", self.key("OLD"), self.key("NEW"));
+        body.push(self.note("NEW", &new, &moved));
+        let when = self.when(&format!("IN ({old}, {new})"));
+        let when = format!("{when}{}", self.when_gone(&new, &changed));
+        self.fence("update", "AFTER UPDATE", &when, &body)
+    }
+
+    /// INSERT OR REPLACE deletes the row it replaces without firing a delete trigger, and that
+    /// row may be somebody else's. So the rows that stand under any of the new row's unique keys
+    /// are looked at before.
+    fn replace_by_insert(&self) -> Fence {
+        self.replace("replace", "BEFORE INSERT", "1")
+    }
+
+    /// The same for UPDATE OR REPLACE; the row itself is no obstacle to itself.
+    fn replace_by_update(&self) -> Fence {
+        let key = &self.closure.owned[self.at].key;
+        let same: Vec<String> = key.iter().map(|k| format!("x.{0} IS OLD.{0}", ident(k))).collect();
+        let other = format!("NOT ({})", same.join(" AND "));
+        self.replace("replace_by_update", "BEFORE UPDATE", &other)
+    }
+
+    fn replace(&self, kind: &str, event: &str, only: &str) -> Fence {
+        let owner = self.owner("x");
+        let table = ident(&self.name().name);
+        let mut body = Vec::new();
+        let mut when = Vec::new();
+        for unique in &self.fenced.uniques {
+            let rows = format!("FROM {table} AS x WHERE {} AND {only}", self.stands(unique));
+            let whose = |what: &str| {
+                format!("{rows} AND {owner} IN (SELECT subject FROM domicile_subject WHERE {what})")
+            };
+            when.push(format!("EXISTS (SELECT 1 {})", whose("fenced = 1")));
+            for (text, what) in self.refused_states() {
+                body.push(format!("SELECT RAISE(ABORT, {}) {}", literal(&text), whose(&what)));
+            }
+            body.push(format!(
+                "INSERT INTO domicile_touched(subject, tbl, key) SELECT {owner}, {}, {} {}",
+                self.at,
+                self.key("x"),
+                whose("state IN ('moving', 'closing')")
+            ));
+        }
+        let when = format!("{ANYBODY} AND ({})", when.join(" OR "));
+        self.fence(kind, event, &when, &body)
+    }
+
+    /// Whether the row `x` stands under the same key as NEW.
+    fn stands(&self, unique: &UniqueKey) -> String {
+        let columns: Vec<String> =
+            self.fenced.columns.iter().map(|c| format!("NEW.{0} AS {0}", ident(c))).collect();
+        let mut terms: Vec<String> = unique
+            .terms
+            .iter()
+            .map(|(term, collation)| {
+                let collation = ident(collation);
+                match term {
+                    Term::Column(column) => {
+                        format!("x.{0} = NEW.{0} COLLATE {collation}", ident(column))
+                    }
+                    // Names without a prefix mean the innermost query's columns: x's on the left,
+                    // NEW's on the right.
+                    Term::Expression(text) => format!(
+                        "({text}) = (SELECT {text} FROM (SELECT {})) COLLATE {collation}",
+                        columns.join(", ")
+                    ),
+                }
+            })
+            .collect();
+        terms.extend(unique.predicate.iter().map(|text| format!("({text})")));
+        terms.join(" AND ")
+    }
+
+    fn name(&self) -> &TableName {
+        &self.closure.owned[self.at].name
+    }
+
+    fn owner(&self, row: &str) -> String {
+        owner::of_row(self.closure, self.at, row)
+    }
+
+    /// The fast path: nothing else is looked at for somebody who is not moving. A deep table asks
+    /// first whether anybody is, before it looks for the owner.
+    fn when(&self, owner: &str) -> String {
+        let subject =
+            format!("EXISTS (SELECT 1 FROM domicile_subject WHERE fenced = 1 AND subject {owner})");
+        if self.closure.is_direct(self.at) { subject } else { format!("({ANYBODY} AND {subject})") }
+    }
+
+    /// Tombstones guard every table that names its owner, foreign key or not: SQLite enforces
+    /// foreign keys only for connections that ask for it.
+    fn when_gone(&self, owner: &str, only: &str) -> String {
+        if !self.closure.is_direct(self.at) {
+            return String::new();
+        }
+        format!(
+            " OR ({only} AND EXISTS (SELECT 1 FROM domicile_gone WHERE subject = {owner} \
+             AND suspended = 0))"
+        )
+    }
+
+    /// The states in which a write is refused, each with the refusal's text.
+    fn refused_states(&self) -> Vec<(String, String)> {
+        let mut states: Vec<(String, String)> = self
+            .sites
+            .iter()
+            .map(|site| {
+                let what = format!("state = 'moved' AND peer = {}", literal(site.as_str()));
+                (moved_to(site), what)
+            })
+            .collect();
+        // Last, for a home that was taken out of the configuration since.
+        states.push((
+            "DM001 moved to another site: this person's rows live there now".to_owned(),
+            "state = 'moved'".to_owned(),
+        ));
+        states.push((
+            "DM002 not yet here: this person's rows are arriving, write at their old site"
+                .to_owned(),
+            "state = 'arriving'".to_owned(),
+        ));
+        states
+    }
+
+    fn refusals(&self, subject: &str) -> Vec<String> {
+        self.refused_states()
+            .into_iter()
+            .map(|(text, what)| {
+                format!(
+                    "SELECT RAISE(ABORT, {}) FROM domicile_subject WHERE {subject} AND {what}",
+                    literal(&text)
+                )
+            })
+            .collect()
+    }
+
+    fn gone_refusals(&self, owner: &str, only: &str) -> Vec<String> {
+        if !self.closure.is_direct(self.at) {
+            return Vec::new();
+        }
+        let mut homes: Vec<(String, String)> = self
+            .sites
+            .iter()
+            .map(|site| (moved_to(site), format!("home = {}", literal(site.as_str()))))
+            .collect();
+        homes.push((
+            "DM001 moved to another site: this person's rows live there now".to_owned(),
+            "1".to_owned(),
+        ));
+        homes
+            .into_iter()
+            .map(|(text, home)| {
+                format!(
+                    "SELECT RAISE(ABORT, {}) FROM domicile_gone WHERE {only} AND {home} \
+                     AND subject = {owner} AND suspended = 0",
+                    literal(&text)
+                )
+            })
+            .collect()
+    }
+
+    /// A row whose key has no plain text cannot be named in a note, so it cannot change while its
+    /// owner moves.
+    fn unnamed(&self, row: &str, owner: &str) -> Vec<String> {
+        if self.fenced.rowid_alias {
+            return Vec::new();
+        }
+        let key = &self.closure.owned[self.at].key;
+        let unnamed: Vec<String> = key
+            .iter()
+            .zip(&self.fenced.key)
+            .map(|(column, affinity)| {
+                let named = if affinity.is_plain() {
+                    "'integer', 'text'"
+                } else {
+                    "'integer', 'text', 'blob'"
+                };
+                format!("typeof({row}.{}) NOT IN ({named})", ident(column))
+            })
+            .collect();
+        let text = format!(
+            "DM003 not while its owner moves: this row of {} has a key that is NULL or not exact",
+            self.name()
+        );
+        vec![format!(
+            "SELECT RAISE(ABORT, {}) FROM domicile_subject \
+             WHERE subject = {owner} AND state IN ('moving', 'closing') AND ({})",
+            literal(&text),
+            unnamed.join(" OR ")
+        )]
+    }
+
+    fn note(&self, row: &str, owner: &str, only: &str) -> String {
+        format!(
+            "INSERT INTO domicile_touched(subject, tbl, key) SELECT subject, {}, {} \
+             FROM domicile_subject \
+             WHERE subject = {owner} AND state IN ('moving', 'closing') AND {only}",
+            self.at,
+            self.key(row)
+        )
+    }
+
+    /// The row's key as the notes keep it: see [`crate::sqlite::notes`].
+    fn key(&self, row: &str) -> String {
+        let parts: Vec<String> = self.closure.owned[self.at]
+            .key
+            .iter()
+            .map(|column| {
+                let value = format!("{row}.{}", ident(column));
+                format!(
+                    "CASE typeof({value}) WHEN 'integer' THEN 'i' || {value} \
+                     WHEN 'text' THEN 't' || hex({value}) ELSE 'b' || hex({value}) END"
+                )
+            })
+            .collect();
+        format!("({})", parts.join(" || ',' || "))
+    }
+
+    fn fence(&self, kind: &str, event: &str, when: &str, body: &[String]) -> Fence {
+        let name = format!("{FENCE_PREFIX}{}_{kind}", self.name().name);
+        let sql = format!(
+            "CREATE TRIGGER {} {event} ON {} FOR EACH ROW WHEN {when} BEGIN {}; END",
+            ident(&name),
+            ident(&self.name().name),
+            body.join("; ")
+        );
+        Fence { name, sql }
+    }
+}
+
+fn moved_to(site: &SiteName) -> String {
+    format!("DM001 moved to {site}: this person's rows live there now")
+}

@@ -1,0 +1,106 @@
+//! Scanning a site by queries that use nothing the mover wrote down.
+
+use crate::closure::Closure;
+use crate::error::Result;
+use crate::site::{Finding, Stray};
+use crate::sql::{equal, ident};
+use crate::sqlite::catalog::list;
+use crate::sqlite::connection::{Doing, reading};
+use crate::sqlite::{digest, owner};
+use domicile_model::Subject;
+use rusqlite::Connection;
+
+const DOING: &str = "scanning the site";
+
+/// Scans the site, all of it at one moment.
+pub(super) fn scan(connection: &Connection, closure: &Closure) -> Result<Finding> {
+    reading(connection, DOING, || {
+        let mut finding = Finding::default();
+        for (at, owned) in closure.owned.iter().enumerate() {
+            let sql = format!("SELECT count(*) FROM {}", owned.name.sql());
+            finding.rows += count(connection, &sql)?;
+            if at > 0 {
+                finding.ownerless.extend(ownerless(connection, closure, at)?);
+            }
+        }
+        for table in &closure.reference {
+            let row = digest::of_row("\"t\"", &table.columns);
+            let sql = format!("SELECT NULL, {row} FROM {} AS \"t\" ORDER BY 2", table.name.sql());
+            let found = digest::collect(connection, 0, &sql)?;
+            let (rows, sha256) = found.first().map_or_else(nothing, |d| (d.rows, d.sha256));
+            finding.reference.push((table.name.clone(), rows, sha256));
+        }
+        Ok(finding)
+    })
+}
+
+/// The digest of a table without rows.
+fn nothing() -> (u64, [u8; 32]) {
+    use sha2::{Digest, Sha256};
+    (0, Sha256::digest([]).into())
+}
+
+/// Rows from which the way leads to no root row. A NULL on the way means nobody, and nobody's
+/// rows are not reported.
+fn ownerless(connection: &Connection, closure: &Closure, at: usize) -> Result<Vec<Stray>> {
+    let owned = &closure.owned[at];
+    let mut from = format!("{} AS \"t0\"", owned.name.sql());
+    let mut broken = Vec::new();
+    let (mut here, mut level) = (at, 0);
+    // Whom the row names: known where the last link before the root ends at the root's key.
+    let mut named = "NULL".to_owned();
+    while let Some(edge) = &closure.owned[here].parent {
+        let (child, parent) = (format!("\"t{level}\""), format!("\"t{}\"", level + 1));
+        let on = equal(&parent, &edge.parent_columns, &child, &edge.columns);
+        from.push_str(&format!(
+            " LEFT JOIN {} AS {parent} ON {on}",
+            owner::table(closure, edge.table)
+        ));
+        let tied: Vec<String> =
+            edge.columns.iter().map(|c| format!("{child}.{} IS NOT NULL", ident(c))).collect();
+        let missing: Vec<String> =
+            edge.parent_columns.iter().map(|c| format!("{parent}.{} IS NULL", ident(c))).collect();
+        broken.push(format!("({} AND {})", tied.join(" AND "), missing.join(" AND ")));
+        if edge.table == 0 && edge.parent_columns == closure.root().key {
+            named = owner::name_of(&child, &edge.columns);
+        }
+        here = edge.table;
+        level += 1;
+    }
+    let sql = format!(
+        "SELECT {named} COLLATE BINARY, count(*) FROM {from} WHERE {} GROUP BY 1 ORDER BY 1",
+        broken.join(" OR ")
+    );
+    let lines = list(connection, &sql, [], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    let stray = |(subject, rows): (Option<String>, i64)| Stray {
+        subject: subject.map(Subject::new),
+        table: owned.name.to_string(),
+        rows: u64::try_from(rows).unwrap_or(0),
+    };
+    Ok(lines.into_iter().map(stray).collect())
+}
+
+/// Counts rows of a table whose parent along another edge belongs to somebody else.
+pub(super) fn crossing(
+    connection: &Connection,
+    closure: &Closure,
+    (table, columns): (usize, &[String]),
+    (parent, parent_columns): (usize, &[String]),
+) -> Result<u64> {
+    let sql = format!(
+        "SELECT count(*) FROM {} AS \"x\" JOIN {} AS \"y\" ON {} WHERE {} <> {} COLLATE BINARY",
+        owner::table(closure, table),
+        owner::table(closure, parent),
+        equal("\"y\"", parent_columns, "\"x\"", columns),
+        owner::of_row(closure, table, "\"x\""),
+        owner::of_row(closure, parent, "\"y\"")
+    );
+    count(connection, &sql)
+}
+
+fn count(connection: &Connection, sql: &str) -> Result<u64> {
+    let rows: i64 = connection.query_row(sql, [], |row| row.get(0)).doing(DOING)?;
+    Ok(u64::try_from(rows).unwrap_or(0))
+}

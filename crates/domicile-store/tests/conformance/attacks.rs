@@ -1,0 +1,117 @@
+//! Schedules that lost rows in an earlier draft; the numbers are those of `move-attacks.md`.
+
+use crate::conformance::support::{
+    End, Lane, Stage, WORLD, World, look_again, pass_source, pass_target,
+};
+use crate::postgres_bed::PostgresBed;
+
+type PostgresStage = Stage<PostgresBed>;
+
+/// Catches up, decides, and asserts that the target has what the source shows.
+async fn ends_well(stage: &PostgresStage, lane: &mut Lane) {
+    lane.catch_up_and_decide().await;
+    let hers = stage.rows_of(End::Source, "1").await;
+    lane.settle().await;
+    assert_eq!(stage.everything(End::Target).await, hers);
+    lane.erase().await;
+    assert_eq!(stage.everything(End::Target).await, hers);
+    assert_eq!(stage.source.scan(&stage.closure).await.unwrap().ownerless, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_9_a_comment_under_way_on_a_post_that_is_given_to_her() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (mut a, mut b) = (stage.app(End::Source).await, stage.app(End::Source).await);
+    a.run("begin; insert into comments (id, post_id, text) values (219, 21, 'open')")
+        .await
+        .unwrap();
+    let given =
+        tokio::spawn(async move { b.run("update posts set user_id = 1 where id = 21").await });
+    let mut looks = 0;
+    while !given.is_finished() && looks < 30 {
+        look_again(&mut looks, "bounded above").await;
+    }
+    lane.catch_up().await;
+    let early = lane.decide().await;
+    a.run("commit").await.unwrap();
+    match given.await.unwrap() {
+        Ok(rows) => assert_eq!(rows, 1),
+        Err(refusal) => assert!(early == ["decided"] && refusal.names(End::Target), "{refusal:?}"),
+    }
+    if early == ["decided"] {
+        assert_eq!(stage.rows_of(End::Target, "1").await, stage.rows_of(End::Source, "1").await);
+    } else {
+        ends_well(&stage, &mut lane).await;
+    }
+}
+
+const DEFERRED: &str = "alter table comments drop constraint comments_post_id_fkey;
+    alter table comments add constraint comments_post_id_fkey foreign key (post_id)
+      references posts (id) deferrable initially deferred";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_6_the_child_comes_first_under_a_deferred_key() {
+    let schema = format!("{};{DEFERRED}", WORLD.schema).leak();
+    let stage = PostgresStage::of(&World { schema, ..WORLD }).await;
+    stage.carry_reference().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let mut app = stage.app(End::Source).await;
+    app.run(
+        "begin; insert into comments (id, post_id, text) values (139, 13, 'first');
+         insert into posts (id, user_id, body) values (13, 1, 'then'); commit",
+    )
+    .await
+    .unwrap();
+    assert_eq!(lane.decide().await, ["touched"]);
+    ends_well(&stage, &mut lane).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_5_another_trigger_names_the_owner() {
+    let schema = format!(
+        "{};
+         create function zz_owner() returns trigger language plpgsql as $f$
+           begin new.user_id := 1; return new; end $f$;
+         create trigger zz_owner before insert on posts
+           for each row when (new.body = 'for Ada') execute function zz_owner()",
+        WORLD.schema
+    );
+    let stage = PostgresStage::of(&World { schema: schema.leak(), ..WORLD }).await;
+    stage.carry_reference().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let mut app = stage.app(End::Source).await;
+    app.run("insert into posts (id, user_id, body) values (13, 2, 'for Ada')").await.unwrap();
+    assert_eq!(lane.decide().await, ["touched"]);
+    ends_well(&stage, &mut lane).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_15_withdrawn_and_announced_again_while_a_writer_waits() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (move_id, ada) = (lane.leaving.move_id, lane.leaving.subjects[0].clone());
+    lane.from.close(move_id, &ada).await.unwrap();
+    let mut app = stage.app(End::Source).await;
+    let waiting =
+        tokio::spawn(
+            async move { app.run("update posts set body = 'waited' where id = 11").await },
+        );
+    let mut looks = 0;
+    while !waiting.is_finished() && looks < 30 {
+        look_again(&mut looks, "bounded above").await;
+    }
+    lane.from.withdraw(move_id, std::slice::from_ref(&ada)).await.unwrap();
+    lane.to.abandon(move_id, std::slice::from_ref(&ada)).await.unwrap();
+    let mut second = stage.lane(&["1"]).await;
+    second.from.announce(&second.leaving).await.unwrap();
+    drop(lane);
+    assert_eq!(waiting.await.unwrap(), Ok(1));
+    second.to.expect(&second.coming).await.unwrap();
+    pass_source(second.from.as_mut()).await;
+    pass_target(second.to.as_mut()).await;
+    second.copy().await;
+    ends_well(&stage, &mut second).await;
+    let mut there = stage.app(End::Target).await;
+    assert_eq!(there.rows("select body from posts where id = 11").await, ["waited"]);
+}

@@ -1,0 +1,21 @@
+//! The suite, on PostgreSQL, and what only PostgreSQL's writers can do.
+
+#[cfg(test)]
+#[macro_use]
+mod conformance;
+#[cfg(test)]
+#[path = "conformance/attacks.rs"]
+mod attacks;
+#[cfg(test)]
+#[path = "conformance/postgres_bed.rs"]
+mod postgres_bed;
+#[cfg(test)]
+#[path = "conformance/postgres_values.rs"]
+mod values;
+#[cfg(test)]
+#[path = "conformance/writers.rs"]
+mod writers;
+
+use postgres_bed::PostgresBed;
+
+conformance!(PostgresBed);
