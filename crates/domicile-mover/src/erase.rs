@@ -1,0 +1,115 @@
+//! Erasing behind: what was decided and settled is deleted at its source, later and throttled.
+
+use crate::drive::{Clock, Stop};
+use crate::error::{Error, Result};
+use crate::people::Platform;
+use crate::recover::Erasure;
+use crate::report::Failure;
+use domicile_store::{Departure, Kind};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Rows deleted in one commit at most: the application's own commits come in between.
+const ROWS_AT_ONCE: u64 = 20_000;
+/// How many quiet periods an erasure waits for one without refusals before it goes on anyway.
+const QUIET_AT_MOST: u32 = 20;
+/// How often a busy database is asked again.
+const RETRIES: u32 = 50;
+
+/// What was erased.
+#[derive(Debug, Default)]
+pub(crate) struct ErasureReport {
+    /// Rows deleted, per announcement.
+    pub(crate) rows: BTreeMap<domicile_model::MoveId, u64>,
+    /// Whose rows could not be erased.
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) seconds: f64,
+}
+
+pub(crate) struct Eraser<'a> {
+    pub(crate) platform: &'a Platform,
+    pub(crate) clock: Clock,
+    pub(crate) quiet: Duration,
+    pub(crate) stop: Stop,
+    pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
+}
+
+impl Eraser<'_> {
+    /// Erases what comes until nothing more comes or a stop is called for.
+    pub(crate) async fn run(
+        mut self,
+        mut due: UnboundedReceiver<Erasure>,
+    ) -> Result<ErasureReport> {
+        let mut report = ErasureReport::default();
+        while let Some(erasure) = due.recv().await {
+            if *self.stop.borrow_and_update() {
+                // The journals say what is left; the next run erases it.
+                continue;
+            }
+            self.await_quiet(erasure.source).await?;
+            let started = (self.clock)();
+            match self.erase(&erasure).await {
+                Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
+                Err(error) if error.kind() == Kind::Operator => {
+                    let reason = format!("decided and settled, but not erased: {error}");
+                    report.failures.extend(erasure.subjects.iter().take(1).map(|subject| {
+                        Failure { subject: subject.clone(), reason: reason.clone() }
+                    }));
+                }
+                Err(error) => return Err(error),
+            }
+            report.seconds += ((self.clock)() - started).as_secs_f64();
+        }
+        Ok(report)
+    }
+
+    /// Waits for a period in which the fences refused nobody: whoever is refused still writes to
+    /// the old home, and after erasure an UPDATE there would match nothing without an error.
+    async fn await_quiet(&mut self, source: usize) -> Result<()> {
+        let site = &self.platform.sites[source];
+        if self.quiet.is_zero() {
+            return Ok(());
+        }
+        let Some(mut before) = site.refusals().await? else { return Ok(()) };
+        for _ in 0..QUIET_AT_MOST {
+            tokio::select! {
+                () = tokio::time::sleep(self.quiet) => {}
+                _ = self.stop.changed() => return Ok(()),
+            }
+            let now = site.refusals().await?.unwrap_or(before);
+            if now == before {
+                return Ok(());
+            }
+            before = now;
+        }
+        tracing::warn!(site = %site.name(), "clients still write to the old home; erasing anyway");
+        Ok(())
+    }
+
+    async fn erase(&mut self, erasure: &Erasure) -> Result<u64> {
+        let site = &self.platform.sites[erasure.source];
+        if !self.departures.contains_key(&erasure.source) {
+            let departure = site.departure(self.platform.closure.clone()).await?;
+            self.departures.insert(erasure.source, departure);
+        }
+        let Some(departure) = self.departures.get_mut(&erasure.source) else {
+            return Err(Error::refused("no departure is open", "run migrate again"));
+        };
+        let mut rows = 0;
+        let mut tries = 0;
+        loop {
+            match departure.erase(erasure.move_id, &erasure.subjects, ROWS_AT_ONCE).await {
+                Ok(erased) => {
+                    rows += erased.rows;
+                    tries = 0;
+                    if erased.finished {
+                        return Ok(rows);
+                    }
+                }
+                Err(error) if error.kind() == Kind::RetryNow && tries < RETRIES => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The mover: plans and drives the move of people between sites.
+//!
+//! [`plan`] reads catalogs and says what can move and what is refused. [`step`] is one batch's
+//! state machine and touches nothing. [`drive`] carries out what a step asks for, [`recover`]
+//! rebuilds steps from the sites' journals, and [`migrate`] runs them all.
+
+pub mod compare;
+pub mod drive;
+mod erase;
+mod error;
+pub mod locate;
+pub mod migrate;
+pub mod people;
+pub mod plan;
+pub mod prepare;
+pub mod recover;
+pub mod report;
+pub mod step;
+pub mod verify;
+
+pub use error::{Error, Result};

@@ -1,0 +1,343 @@
+//! The whole migration: recover, list, move in lanes, erase behind.
+
+mod queue;
+mod totals;
+
+use crate::drive::{Clock, Lane, Stop, drive};
+use crate::erase::Eraser;
+use crate::error::{Error, Result};
+use crate::people::Platform;
+use crate::recover::{self, Erasure, Found, Resume};
+use crate::report::{Failure, MigrateReport, Percentiles};
+use crate::step::Batch;
+use crate::verify::Merge;
+use domicile_model::{MoveId, State, Subject};
+use domicile_store::Installation;
+use jiff::{SignedDuration, Timestamp};
+use queue::{Work, queue};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use totals::{Totals, finish};
+
+/// How a migration is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Batches under way at once.
+    pub lanes: usize,
+    /// People per batch.
+    pub batch: usize,
+    /// How long decided rows stay, fenced, before they are deleted.
+    pub erase_after: Duration,
+    /// How long no refusal must have been given before rows are deleted.
+    pub quiet: Duration,
+    /// How long tombstones stand.
+    pub keep_tombstones: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            lanes: 2,
+            batch: 400,
+            erase_after: Duration::ZERO,
+            quiet: Duration::from_millis(200),
+            keep_tombstones: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+}
+
+/// What a migration takes from its surroundings.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Time since a fixed moment.
+    pub clock: Clock,
+    /// The date and time, to tell which erasures are due.
+    pub now: Timestamp,
+    /// A new, never used id for each announcement.
+    pub move_id: Arc<dyn Fn() -> MoveId + Send + Sync>,
+    /// Told after every batch.
+    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
+    /// Called for from outside.
+    pub stop: Stop,
+}
+
+/// How far a migration is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// People to move in this run, those of interrupted batches included.
+    pub to_move: u64,
+    /// People settled so far.
+    pub moved: u64,
+    /// Rows that arrived so far.
+    pub rows: u64,
+}
+
+/// What lanes share.
+struct Shared<'a> {
+    platform: &'a Platform,
+    options: &'a Options,
+    surroundings: &'a Surroundings,
+    work: Mutex<VecDeque<Work>>,
+    totals: Mutex<Totals>,
+    erasures: UnboundedSender<Erasure>,
+    /// Told when a lane meets an error: the others stop.
+    halt: tokio::sync::watch::Sender<bool>,
+}
+
+/// What a look at all sites found.
+#[derive(Default)]
+struct Listing {
+    /// By source and target.
+    candidates: BTreeMap<(usize, usize), Vec<Subject>>,
+    already_home: u64,
+    unknown: BTreeSet<Subject>,
+    /// People who stand open at several sites; they stay as they are.
+    doubles: Vec<Failure>,
+}
+
+/// Runs a migration to its end, or to the next safe point after a stop.
+pub async fn migrate(
+    platform: &Platform,
+    options: &Options,
+    surroundings: &Surroundings,
+) -> Result<MigrateReport> {
+    let started = (surroundings.clock)();
+    let mut claims = Vec::new();
+    for site in &platform.sites {
+        claims.push(site.claim().await?);
+    }
+    check_installed(platform).await?;
+    let mut found = recover::find(platform).await?;
+    clear_leftovers(platform, &found).await?;
+    let listing = list(platform, &found).await?;
+
+    let (erasures, due) = unbounded_channel();
+    send_due(&mut found, options, surroundings.now, &erasures);
+    let (halt, halted) = tokio::sync::watch::channel(*surroundings.stop.borrow());
+    let work = queue(found.resume, listing.candidates, options.batch.max(1));
+    let mut totals = Totals::default();
+    totals.to_move = work.iter().map(Work::people).sum();
+    totals.report.already_home = listing.already_home;
+    totals.report.failed = listing.doubles.len() as u64;
+    totals.report.failures = listing.doubles;
+    let shared = Shared {
+        platform,
+        options,
+        surroundings,
+        work: Mutex::new(work),
+        totals: Mutex::new(totals),
+        erasures,
+        halt,
+    };
+    let eraser = Eraser {
+        platform,
+        clock: surroundings.clock.clone(),
+        quiet: options.quiet,
+        stop: halted.clone(),
+        departures: BTreeMap::new(),
+    };
+    let (moved, erased) =
+        tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
+    let (totals, erased) = (moved?, erased?);
+    for site in &platform.sites {
+        site.rest(options.keep_tombstones).await?;
+    }
+    let mut report = finish(totals, erased);
+    report.pending_erasure = count_pending(platform).await?;
+    report.stopped = *surroundings.stop.borrow();
+    report.seconds = ((surroundings.clock)() - started).as_secs_f64();
+    Ok(report)
+}
+
+async fn check_installed(platform: &Platform) -> Result<()> {
+    let installation = Installation {
+        closure: platform.closure.clone(),
+        sites: platform.sites.iter().map(|site| site.name().clone()).collect(),
+    };
+    for site in &platform.sites {
+        if !site.is_installed(&installation).await? {
+            return Err(Error::refused(
+                format!("site {} is not prepared for this plan", site.name()),
+                "run domicile prepare",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Arrivals whose departure was withdrawn are cleared; those whose departure is erased are home.
+async fn clear_leftovers(platform: &Platform, found: &Found) -> Result<()> {
+    for leftover in &found.leftover {
+        let site = &platform.sites[leftover.target];
+        let mut arrival = site.arrival(platform.closure.clone()).await?;
+        if leftover.is_home {
+            arrival.settle(leftover.move_id, &leftover.subjects).await?;
+        } else {
+            arrival.abandon(leftover.move_id, &leftover.subjects).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn list(platform: &Platform, found: &Found) -> Result<Listing> {
+    let mut listing = Listing::default();
+    let mut merge = Merge::open(platform).await?;
+    while let Some((subject, standing)) = merge.next().await? {
+        let mut away = Vec::new();
+        let mut open = Vec::new();
+        for (source, person) in &standing {
+            let (residence, home) = platform.home_of(person);
+            if residence.territory.is_none() {
+                listing.unknown.insert(subject.clone());
+            }
+            if found.under_way[*source].contains(&subject) {
+                continue;
+            }
+            open.push(*source);
+            away.extend(home.filter(|home| home != source).map(|home| (*source, home)));
+        }
+        match (away.as_slice(), open.as_slice()) {
+            (_, []) => {}
+            ([], _) => listing.already_home += 1,
+            ([ends], [_]) => listing.candidates.entry(*ends).or_default().push(subject),
+            // Moving one would meet the other's rows, and which is the person nobody here knows.
+            _ => listing.doubles.push(double(platform, subject, &open)),
+        }
+    }
+    Ok(listing)
+}
+
+fn double(platform: &Platform, subject: Subject, open: &[usize]) -> Failure {
+    let names: Vec<&str> = open.iter().map(|at| platform.sites[*at].name().as_str()).collect();
+    let reason = format!(
+        "a different row stands under the same key at another site ({}); keep one of them",
+        names.join(" and ")
+    );
+    Failure { subject, reason }
+}
+
+/// Hands over what is due for erasure; the rest waits, fenced, for a later run.
+fn send_due(
+    found: &mut Found,
+    options: &Options,
+    now: Timestamp,
+    erasures: &UnboundedSender<Erasure>,
+) {
+    let after = SignedDuration::try_from(options.erase_after).unwrap_or(SignedDuration::MAX);
+    for erasure in found.erase.drain(..) {
+        let is_due = erasure
+            .decided_at
+            .is_none_or(|decided| decided.checked_add(after).is_ok_and(|due| due <= now));
+        if is_due {
+            // The receiver lives as long as the migration.
+            let _ = erasures.send(erasure);
+        }
+    }
+}
+
+async fn run_lanes(
+    shared: Shared<'_>,
+    unknown: &BTreeSet<Subject>,
+    halted: Stop,
+) -> Result<Totals> {
+    let lanes =
+        (0..shared.options.lanes.max(1)).map(|_| run_lane(&shared, unknown, halted.clone()));
+    let lanes = futures_util::future::join_all(lanes);
+    let mut stop = shared.surroundings.stop.clone();
+    let watch = async {
+        // Passes a stop from outside on to the lanes and the eraser.
+        while stop.changed().await.is_ok() {
+            if *stop.borrow() {
+                shared.halt.send_replace(true);
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = lanes => ended,
+        () = watch => Vec::new(),
+    };
+    for lane in ended {
+        lane?;
+    }
+    Ok(shared.totals.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+async fn run_lane(shared: &Shared<'_>, unknown: &BTreeSet<Subject>, stop: Stop) -> Result<()> {
+    let mut lanes: BTreeMap<(usize, usize), Lane> = BTreeMap::new();
+    loop {
+        if *stop.borrow() {
+            return Ok(());
+        }
+        let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(work) = work else { return Ok(()) };
+        if let Err(error) = run_batch(shared, &mut lanes, work, unknown, stop.clone()).await {
+            shared.halt.send_replace(true);
+            return Err(error);
+        }
+    }
+}
+
+async fn open_lane(shared: &Shared<'_>, source: usize, target: usize) -> Result<Lane> {
+    let (from, to) = (&shared.platform.sites[source], &shared.platform.sites[target]);
+    let closure = shared.platform.closure.clone();
+    Ok(Lane {
+        source: from.departure(closure.clone()).await?,
+        target: to.arrival(closure.clone()).await?,
+        source_name: from.name().clone(),
+        target_name: to.name().clone(),
+        closure,
+        clock: shared.surroundings.clock.clone(),
+    })
+}
+
+async fn run_batch(
+    shared: &Shared<'_>,
+    lanes: &mut BTreeMap<(usize, usize), Lane>,
+    work: Work,
+    unknown: &BTreeSet<Subject>,
+    stop: Stop,
+) -> Result<()> {
+    let ends = work.ends();
+    if !lanes.contains_key(&ends) {
+        lanes.insert(ends, open_lane(shared, ends.0, ends.1).await?);
+    }
+    let Some(lane) = lanes.get_mut(&ends) else { return Ok(()) };
+    let (move_id, batch) = match work {
+        Work::New { subjects, .. } => ((shared.surroundings.move_id)(), Batch::announce(subjects)),
+        Work::Resume(resume) => {
+            for subject in &resume.closed {
+                lane.source.reopen(resume.move_id, subject).await?;
+            }
+            (resume.move_id, Batch::resume(resume.people))
+        }
+    };
+    let report = drive(lane, move_id, batch, stop).await?;
+    if !report.moved.is_empty() && shared.options.erase_after.is_zero() {
+        // The receiver lives as long as the migration.
+        let _ = shared.erasures.send(Erasure {
+            source: ends.0,
+            move_id,
+            subjects: report.moved.clone(),
+            decided_at: None,
+        });
+    }
+    let progress = {
+        let mut totals = shared.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.add(move_id, report, unknown);
+        Progress { to_move: totals.to_move, moved: totals.report.moved, rows: totals.report.rows }
+    };
+    (shared.surroundings.progress)(progress);
+    Ok(())
+}
+
+async fn count_pending(platform: &Platform) -> Result<u64> {
+    let mut pending = 0;
+    for site in &platform.sites {
+        let journal = site.journal().await?;
+        pending += journal.iter().filter(|e| e.state == State::Moved).count() as u64;
+    }
+    Ok(pending)
+}

@@ -1,0 +1,281 @@
+//! What would move, what belongs to whom, and everything that is refused, before anything moves.
+
+mod closure;
+mod edges;
+mod tables;
+
+use crate::error::{Error, Result};
+use crate::people::{Platform, ResidenceColumns};
+use domicile_model::Homes;
+use domicile_store::{Catalog, Closure, Site};
+use jiff::civil::Date;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a table is to the mover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableKind {
+    /// Its rows belong to people.
+    Owned,
+    /// The same rows at every site.
+    Reference,
+    /// Stays where it is; no personal data.
+    Internal,
+}
+
+/// What the user says of one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableRule {
+    /// Its kind, where the user says so.
+    pub kind: Option<TableKind>,
+    /// The columns that name the owner: a foreign key's, or the subject's key where none says so.
+    pub owner: Vec<String>,
+    /// Edges to other people's rows, kept as values.
+    pub soft: Vec<Vec<String>>,
+    /// Unique constraints that may hold per site only, by name.
+    pub unique_per_site: Vec<String>,
+}
+
+/// What the user asks for.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The root table.
+    pub subjects: String,
+    /// How residence is read from it.
+    pub residence: ResidenceColumns,
+    /// Rules by table, as the user wrote the names.
+    pub tables: BTreeMap<String, TableRule>,
+}
+
+/// One table in a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedTable {
+    /// The table.
+    pub table: String,
+    /// What it is.
+    pub kind: TableKind,
+    /// The columns that lead to the owner; empty for the root and for tables nobody owns.
+    pub owner: Vec<String>,
+    /// Rows at the site it was read from, estimated.
+    pub rows: u64,
+    /// Bytes there.
+    pub bytes: u64,
+}
+
+/// An edge between two rows that may belong to two people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Edge {
+    /// The referring table.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The table referred to.
+    pub to: String,
+    /// Whether a foreign key declares it.
+    pub declared: bool,
+    /// Rows whose two ends belong to two people now.
+    pub crossing: u64,
+    /// Which rule holds.
+    pub rule: String,
+}
+
+/// Something the mover refuses, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The table, or `homes` or `sites`.
+    pub what: String,
+    /// Why, one sentence.
+    pub why: String,
+    /// What the reader can do.
+    pub hint: String,
+}
+
+/// How many people, and where they will live.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SubjectCounts {
+    /// Everybody at every site.
+    pub total: u64,
+    /// Those who are not at home.
+    pub to_move: u64,
+    /// People by the site that is their home, those who stay included.
+    pub by_site: BTreeMap<String, u64>,
+    /// People of unknown residence.
+    pub unknown_residence: u64,
+    /// People whom no rule gives a home; they stay.
+    pub without_home: u64,
+}
+
+/// A plan. JSON fields are extended, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Every table with its kind and owner.
+    pub tables: Vec<PlannedTable>,
+    /// Every edge that may cross people, with its rule.
+    pub edges: Vec<Edge>,
+    /// Everything refused; nothing moves while this is not empty.
+    pub refused: Vec<Refusal>,
+    /// How many people, and where.
+    pub subjects: SubjectCounts,
+    /// Rows of owned tables that would move, estimated from each table's share of people.
+    pub rows_to_move: u64,
+    /// Bytes that would move, estimated likewise.
+    pub bytes_to_move: u64,
+    /// What is not refused but should be known.
+    pub warnings: Vec<String>,
+    /// What belongs to a person.
+    #[serde(skip)]
+    pub closure: Option<Arc<Closure>>,
+    /// The site whose schema was read, by place.
+    #[serde(skip)]
+    pub template: usize,
+}
+
+/// What a plan collects while catalogs are read.
+#[derive(Default)]
+struct Draft {
+    refused: Vec<Refusal>,
+    warnings: Vec<String>,
+    edges: Vec<Edge>,
+}
+
+impl Draft {
+    fn refuse(&mut self, what: impl Into<String>, why: impl Into<String>, hint: impl Into<String>) {
+        self.refused.push(Refusal { what: what.into(), why: why.into(), hint: hint.into() });
+    }
+}
+
+/// Reads every site's catalog and people, and plans. Errors are for what makes a plan impossible
+/// (a site that does not answer, a missing subject table); everything else is in `refused`.
+pub async fn plan(
+    sites: &[Arc<dyn Site>],
+    homes: &Homes,
+    wishes: &Wishes,
+    on: Date,
+) -> Result<Plan> {
+    let mut plan = plan_schema(sites, wishes).await?;
+    if let Some(closure) = &plan.closure {
+        let platform = Platform {
+            sites: sites.to_vec(),
+            closure: closure.clone(),
+            homes: homes.clone(),
+            residence: wishes.residence.clone(),
+            on,
+        };
+        count_people(&platform, &mut plan).await?;
+    }
+    Ok(plan)
+}
+
+/// The part of a plan that needs no look at people: tables, edges, refusals.
+pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Plan> {
+    let mut catalogs = Vec::new();
+    for site in sites {
+        catalogs.push(site.catalog().await?);
+    }
+    let template = template(sites, &catalogs, wishes)?;
+    let catalog = &catalogs[template];
+    let mut draft = Draft::default();
+    check_engines(sites, &mut draft);
+    for (site, catalog) in sites.iter().zip(&catalogs) {
+        let named = catalog.warnings.iter().map(|text| format!("site {}: {text}", site.name()));
+        draft.warnings.extend(named);
+    }
+    tables::check_rules(catalog, wishes, &mut draft);
+    let found = closure::find(catalog, wishes, &mut draft)?;
+    let kinds = tables::kinds(catalog, wishes, &found, &mut draft);
+    let closure = closure::complete(catalog, &found, &kinds, wishes, &mut draft);
+    tables::check_owned(catalog, wishes, &closure, sites.len(), &mut draft);
+    edges::check(sites[template].as_ref(), catalog, wishes, &closure, &mut draft).await?;
+    tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
+    let tables = tables::list(catalog, &kinds, &closure);
+    Ok(Plan {
+        tables,
+        edges: draft.edges,
+        refused: draft.refused,
+        subjects: SubjectCounts::default(),
+        rows_to_move: 0,
+        bytes_to_move: 0,
+        warnings: draft.warnings,
+        closure: Some(Arc::new(closure)),
+        template,
+    })
+}
+
+/// The site whose schema stands for all: the first, in the user's order, that has the root table
+/// and the most rows in it.
+fn template(sites: &[Arc<dyn Site>], catalogs: &[Catalog], wishes: &Wishes) -> Result<usize> {
+    let rows = |at: usize| catalogs[at].find(&wishes.subjects).map(|table| table.rows);
+    let best = (0..catalogs.len())
+        .filter(|at| rows(*at).is_some())
+        .max_by_key(|at| (rows(*at), std::cmp::Reverse(*at)));
+    best.ok_or_else(|| {
+        let names: Vec<String> =
+            catalogs.iter().flat_map(|c| c.tables.iter().map(|t| t.name.to_string())).collect();
+        let near = names
+            .iter()
+            .min_by_key(|name| domicile_model::nearness(name, &wishes.subjects))
+            .map_or_else(
+                || {
+                    format!(
+                        "no site has a table at all; is {} the right database?",
+                        sites[0].name()
+                    )
+                },
+                |name| format!("the nearest name is {name}; set [subjects] table"),
+            );
+        Error::refused(format!("no site has a table {}", wishes.subjects), near)
+    })
+}
+
+fn check_engines(sites: &[Arc<dyn Site>], draft: &mut Draft) {
+    for site in &sites[1..] {
+        if site.engine() != sites[0].engine() {
+            draft.refuse(
+                "sites",
+                format!("{} and {} run different databases", sites[0].name(), site.name()),
+                "people move between databases of one kind",
+            );
+        }
+    }
+}
+
+async fn count_people(platform: &Platform, plan: &mut Plan) -> Result<()> {
+    let mut counts = SubjectCounts::default();
+    for (at, site) in platform.sites.iter().enumerate() {
+        counts.by_site.entry(site.name().to_string()).or_insert(0);
+        if at != plan.template
+            && site.catalog().await?.table(&platform.closure.root().name).is_none()
+        {
+            continue;
+        }
+        platform
+            .visit(at, |person| {
+                let (residence, home) = platform.home_of(&person);
+                counts.total += 1;
+                counts.unknown_residence += u64::from(residence.territory.is_none());
+                counts.without_home += u64::from(home.is_none());
+                let home = home.unwrap_or(at);
+                counts.to_move += u64::from(home != at);
+                let name = platform.sites[home].name().to_string();
+                *counts.by_site.entry(name).or_insert(0) += 1;
+            })
+            .await?;
+    }
+    let share = |of: u64| {
+        let moved = u128::from(of) * u128::from(counts.to_move);
+        u64::try_from(moved.checked_div(u128::from(counts.total)).unwrap_or(0)).unwrap_or(u64::MAX)
+    };
+    let owned = || plan.tables.iter().filter(|table| table.kind == TableKind::Owned);
+    plan.rows_to_move = share(owned().map(|table| table.rows).sum());
+    plan.bytes_to_move = share(owned().map(|table| table.bytes).sum());
+    if counts.without_home > 0 {
+        plan.warnings.push(format!(
+            "no [[homes]] rule matches {} people; they stay where they are",
+            counts.without_home
+        ));
+    }
+    plan.subjects = counts;
+    Ok(())
+}

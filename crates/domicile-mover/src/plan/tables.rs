@@ -1,0 +1,320 @@
+//! What each table is, and what about it cannot be moved.
+
+use super::closure::Found;
+use super::{Draft, PlannedTable, TableKind, TableRule, Wishes};
+use domicile_store::catalog::{Shape, Table, differences};
+use domicile_store::{Catalog, Closure, Column, Site, TableName};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Wishes {
+    /// What the user says of a table.
+    pub(super) fn rule(&self, table: &TableName) -> Option<&TableRule> {
+        self.tables.iter().find(|(written, _)| table.is_called(written)).map(|(_, rule)| rule)
+    }
+}
+
+/// Rules must name tables and columns that exist.
+pub(super) fn check_rules(catalog: &Catalog, wishes: &Wishes, draft: &mut Draft) {
+    for (written, rule) in &wishes.tables {
+        let Some(table) = catalog.find(written) else {
+            let near = catalog
+                .tables
+                .iter()
+                .map(|table| table.name.to_string())
+                .min_by_key(|name| domicile_model::nearness(name, written));
+            let hint = near.map_or_else(String::new, |name| format!("the nearest name is {name}"));
+            draft.refuse(written.clone(), "there is no such table", hint);
+            continue;
+        };
+        for column in rule.owner.iter().chain(rule.soft.iter().flatten()) {
+            if table.column(column).is_none() {
+                let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+                draft.refuse(
+                    written.clone(),
+                    format!("there is no column {column}"),
+                    format!("its columns are {}", columns.join(", ")),
+                );
+            }
+        }
+    }
+}
+
+/// The kind of every table that stands for itself.
+pub(super) fn kinds(
+    catalog: &Catalog,
+    wishes: &Wishes,
+    found: &Found,
+    draft: &mut Draft,
+) -> BTreeMap<TableName, TableKind> {
+    let mut kinds: BTreeMap<TableName, TableKind> =
+        found.iter().map(|(name, _)| (name.clone(), TableKind::Owned)).collect();
+    for table in &catalog.tables {
+        if kinds.contains_key(&table.name) || matches!(table.shape, Shape::PartitionOf(_)) {
+            continue;
+        }
+        let declared = wishes.rule(&table.name).and_then(|rule| rule.kind);
+        let kind = match declared {
+            Some(TableKind::Owned) => {
+                draft.refuse(
+                    table.name.to_string(),
+                    "it is declared owned, but nothing leads from it to a person",
+                    format!("say which column does: [tables.{}] owner = \"…\"", table.name),
+                );
+                continue;
+            }
+            Some(kind) => kind,
+            None if is_only_pointed_at(catalog, table) => TableKind::Reference,
+            None => {
+                draft.refuse(
+                    table.name.to_string(),
+                    "nothing says whose rows these are",
+                    format!(
+                        "set [tables.{0}] kind = \"reference\" or \"internal\", or owner = \"…\"",
+                        table.name
+                    ),
+                );
+                continue;
+            }
+        };
+        kinds.insert(table.name.clone(), kind);
+    }
+    check_edges_between_kinds(catalog, &kinds, draft);
+    kinds
+}
+
+/// Whether other tables refer to a table that itself refers to none: a list of values.
+fn is_only_pointed_at(catalog: &Catalog, table: &Table) -> bool {
+    let is_pointed_at = catalog
+        .tables
+        .iter()
+        .any(|other| other.foreign_keys.iter().any(|key| key.parent == table.name));
+    let points = table.foreign_keys.iter().any(|key| {
+        key.parent != table.name
+            && !catalog.table(&key.parent).is_some_and(|parent| is_only_pointed_at(catalog, parent))
+    });
+    is_pointed_at && !points
+}
+
+/// A foreign key must find its row at every site the referring row can be at.
+fn check_edges_between_kinds(
+    catalog: &Catalog,
+    kinds: &BTreeMap<TableName, TableKind>,
+    draft: &mut Draft,
+) {
+    for table in &catalog.tables {
+        let Some(kind) = kinds.get(&table.name) else { continue };
+        for key in &table.foreign_keys {
+            let columns = key.columns.join(", ");
+            let why = match (kind, kinds.get(&key.parent)) {
+                (TableKind::Owned, Some(TableKind::Internal)) => {
+                    "refers to an internal table, which does not move"
+                }
+                (TableKind::Reference, Some(TableKind::Owned | TableKind::Internal)) => {
+                    "a reference table refers to rows that are not at every site"
+                }
+                (TableKind::Internal, Some(TableKind::Owned)) => {
+                    "an internal table refers to a person's rows, which would be erased under it"
+                }
+                _ => continue,
+            };
+            draft.refuse(
+                table.name.to_string(),
+                format!("{columns} → {}: {why}", key.parent),
+                format!(
+                    "declare another kind for one of them, or drop the foreign key {}",
+                    key.name
+                ),
+            );
+        }
+    }
+}
+
+/// What about owned tables cannot be moved safely, and what should be known.
+pub(super) fn check_owned(
+    catalog: &Catalog,
+    wishes: &Wishes,
+    closure: &Closure,
+    sites: usize,
+    draft: &mut Draft,
+) {
+    for (at, owned) in closure.owned.iter().enumerate() {
+        let Some(table) = catalog.table(&owned.name) else { continue };
+        let name = table.name.to_string();
+        for obstacle in &table.obstacles {
+            draft.refuse(
+                name.clone(),
+                obstacle.clone(),
+                "change it before the move, or declare it internal",
+            );
+        }
+        if table.shape == Shape::Inheritance {
+            draft.refuse(
+                name.clone(),
+                "it takes part in table inheritance, whose children no foreign key guards",
+                "use partitions instead",
+            );
+        }
+        if table.primary_key.is_empty() {
+            draft.refuse(
+                name.clone(),
+                "it has no primary key, so that a changed row cannot be named",
+                "give it one",
+            );
+        }
+        check_keys(table, closure, at, draft);
+        if sites > 1 {
+            check_uniques(table, wishes, draft);
+        }
+        warn(table, closure, at, sites, draft);
+    }
+}
+
+fn check_keys(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
+    let owned = &closure.owned[at];
+    let edge: Vec<&String> = owned.parent.iter().flat_map(|edge| edge.columns.iter()).collect();
+    for column in owned.key.iter().chain(edge.iter().copied()) {
+        let Some(found) = table.column(column) else { continue };
+        // A row's own key is read back as its type; one that names a person is compared as text.
+        let names_people = at == 0 || edge.contains(&column);
+        let is_float = matches!(found.type_name.as_str(), "real" | "double precision");
+        if is_float || (names_people && !found.exact_text) {
+            draft.refuse(
+                table.name.to_string(),
+                format!(
+                    "key column {column} has the type {}, whose equal values can have different texts",
+                    found.type_name
+                ),
+                "use an integer, text or uuid key with a deterministic collation",
+            );
+        }
+        if found.generated && owned.key.contains(column) {
+            draft.refuse(
+                table.name.to_string(),
+                format!("key column {column} is generated"),
+                "use a stored key",
+            );
+        }
+    }
+}
+
+fn check_uniques(table: &Table, wishes: &Wishes, draft: &mut Draft) {
+    let accepted = wishes.rule(&table.name).map(|rule| rule.unique_per_site.as_slice());
+    for unique in &table.uniques {
+        if accepted.unwrap_or_default().contains(&unique.name) {
+            continue;
+        }
+        draft.refuse(
+            table.name.to_string(),
+            format!(
+                "{} would be unique at each site only, once people live at several",
+                unique.name
+            ),
+            format!("accept that: [tables.{}] unique_per_site = [\"{}\"]", table.name, unique.name),
+        );
+    }
+}
+
+fn warn(table: &Table, closure: &Closure, at: usize, sites: usize, draft: &mut Draft) {
+    for trigger in &table.triggers {
+        draft.warnings.push(format!(
+            "trigger {trigger} of {} does not fire for rows that move, where the mover's role may skip it",
+            table.name
+        ));
+    }
+    for column in table.columns.iter().filter(|column| draws_numbers(table, column)) {
+        draft.warnings.push(format!(
+            "{0}.{1} is numbered by each site for itself: once the application inserts at several sites, \
+             equal numbers collide when people move; give each site numbers of its own, at PostgreSQL by \
+             ALTER SEQUENCE … INCREMENT BY {2} and a different start at each",
+            table.name, column.name, sites
+        ));
+    }
+    if let Some(edge) = &closure.owned[at].parent
+        && !is_indexed(table, &edge.columns)
+    {
+        draft.warnings.push(format!(
+            "no index of {} begins with {}: every batch reads the whole table",
+            table.name,
+            edge.columns.join(", ")
+        ));
+    }
+}
+
+/// Whether a key column takes its values from a counter that every site has for itself.
+fn draws_numbers(table: &Table, column: &Column) -> bool {
+    let default = column.default.as_deref().unwrap_or_default();
+    let is_alone = table.primary_key.as_slice() == [column.name.clone()];
+    default.starts_with("nextval(")
+        || default.ends_with("AS IDENTITY")
+        || (is_alone
+            && table.name.schema.is_none()
+            && column.type_name.eq_ignore_ascii_case("integer"))
+}
+
+/// Whether an index or key begins with these columns; judged by its definition's text.
+fn is_indexed(table: &Table, columns: &[String]) -> bool {
+    if table.primary_key.starts_with(columns) {
+        return true;
+    }
+    let plain = columns.join(", ");
+    let quoted: Vec<String> = columns.iter().map(|c| domicile_store::sql::ident(c)).collect();
+    let quoted = quoted.join(", ");
+    let definitions = table.indexes.iter().chain(table.uniques.iter().map(|u| &u.definition));
+    definitions.into_iter().any(|text| {
+        text.split_once('(').is_some_and(|(_, list)| {
+            list.trim_start().starts_with(&plain) || list.trim_start().starts_with(&quoted)
+        })
+    })
+}
+
+/// Tables that already stand at other sites must mean the same.
+pub(super) fn check_equal(
+    sites: &[Arc<dyn Site>],
+    catalogs: &[Catalog],
+    template: usize,
+    closure: &Closure,
+    draft: &mut Draft,
+) {
+    let owned = closure.owned.iter().map(|table| &table.name);
+    let names: Vec<&TableName> =
+        owned.chain(closure.reference.iter().map(|table| &table.name)).collect();
+    for (at, catalog) in catalogs.iter().enumerate() {
+        for name in &names {
+            let (Some(here), Some(there)) = (catalogs[template].table(name), catalog.table(name))
+            else {
+                continue;
+            };
+            let found = differences(here, there);
+            if at != template && !found.is_empty() {
+                draft.refuse(
+                    name.to_string(),
+                    format!("it differs at site {}: {}", sites[at].name(), found.join("; ")),
+                    "make the schemas equal; domicile changes no table that is already there",
+                );
+            }
+        }
+    }
+}
+
+/// Every table with its kind, as the plan shows it.
+pub(super) fn list(
+    catalog: &Catalog,
+    kinds: &BTreeMap<TableName, TableKind>,
+    closure: &Closure,
+) -> Vec<PlannedTable> {
+    let mut tables: Vec<PlannedTable> = Vec::new();
+    for table in &catalog.tables {
+        let Some(kind) = kinds.get(&table.name) else { continue };
+        let owned = closure.owned.iter().find(|owned| owned.name == table.name);
+        let owner = owned.and_then(|owned| owned.parent.as_ref()).map(|edge| edge.columns.clone());
+        tables.push(PlannedTable {
+            table: table.name.to_string(),
+            kind: *kind,
+            owner: owner.unwrap_or_default(),
+            rows: table.rows,
+            bytes: table.bytes,
+        });
+    }
+    tables
+}

@@ -1,0 +1,105 @@
+//! What a migration did, in numbers.
+
+use domicile_model::Subject;
+use serde::Serialize;
+use std::time::Duration;
+
+/// Three points of a distribution, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Percentiles {
+    /// Half are at most this.
+    pub p50: f64,
+    /// 99 of 100 are at most this.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Percentiles by nearest rank; all zero where nothing was measured.
+    pub fn of(mut durations: Vec<Duration>) -> Self {
+        durations.sort();
+        let at = |percent: usize| {
+            // Nearest rank: the smallest value with at least that share at or below it.
+            let rank = (durations.len() * percent).div_ceil(100).max(1);
+            durations.get(rank - 1).map_or(0.0, |d| (d.as_secs_f64() * 1e6).round() / 1e3)
+        };
+        Percentiles { p50: at(50), p99: at(99), max: at(100) }
+    }
+}
+
+/// One person who could not be moved, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The person.
+    pub subject: Subject,
+    /// Why, one sentence.
+    pub reason: String,
+}
+
+/// What one run of `migrate` did. JSON fields are extended, never renamed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MigrateReport {
+    /// People whose home changed in this run.
+    pub moved: u64,
+    /// People who were at home already.
+    pub already_home: u64,
+    /// People of unknown residence, among the moved where they moved.
+    pub held: u64,
+    /// People who could not be moved; they are where they were.
+    pub failed: u64,
+    /// Rows of the moved people, reference rows not counted.
+    pub rows: u64,
+    /// Bytes that were copied between sites.
+    pub bytes: u64,
+    /// How long the run took.
+    pub seconds: f64,
+    /// Per person, from the lock's grant (or the closing) to the decision's acknowledgement.
+    pub pause_ms: Percentiles,
+    /// Per person, the pause and the time until the new home was open.
+    pub handover_ms: Percentiles,
+    /// Rows that both sites digested by themselves.
+    pub compared_rows: u64,
+    /// Places in which they differed; nothing that differed was decided.
+    pub mismatches: u64,
+    /// Rows deleted at the sources in this run.
+    pub erased_rows: u64,
+    /// People whose rows still stand, fenced, at the source.
+    pub pending_erasure: u64,
+    /// Whether the run was stopped before everybody was moved.
+    pub stopped: bool,
+    /// Where the time went, in seconds over all lanes.
+    pub spent: Spent,
+    /// Who failed, and why.
+    pub failures: Vec<Failure>,
+}
+
+/// Seconds by activity, summed over lanes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Spent {
+    /// Announcing and waiting for both horizons.
+    pub announcing: f64,
+    /// Copying and catching up, comparing left out.
+    pub copying: f64,
+    /// Digesting at both sites.
+    pub comparing: f64,
+    /// Deciding and settling.
+    pub deciding: f64,
+    /// Erasing at the sources.
+    pub erasing: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_nearest_rank() {
+        let durations = (1..=200).map(Duration::from_millis).collect();
+        let found = Percentiles::of(durations);
+        assert_eq!(found, Percentiles { p50: 100.0, p99: 198.0, max: 200.0 });
+        assert_eq!(Percentiles::of(Vec::new()), Percentiles::default());
+        let one = Percentiles::of(vec![Duration::from_micros(1500)]);
+        assert_eq!(one, Percentiles { p50: 1.5, p99: 1.5, max: 1.5 });
+    }
+}

@@ -1,0 +1,231 @@
+//! Scanning every site for what must not be: strays, doubles, orphans, reference drift.
+
+use crate::error::Result;
+use crate::people::Platform;
+use domicile_model::{State, Subject};
+use domicile_store::{Finding, JournalEntry, Person, PersonStream};
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many findings are named; all are counted.
+const NAMED: usize = 1000;
+
+/// A row found at a site that is not its owner's home.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct StrayFound {
+    /// The person.
+    pub subject: Subject,
+    /// Where the row stands.
+    pub site: String,
+    /// Its table.
+    pub table: String,
+}
+
+/// What stands at one site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteCount {
+    /// The site.
+    pub site: String,
+    /// People whose rows stand there and are open.
+    pub subjects: u64,
+    /// Rows of owned tables, those pending erasure included.
+    pub rows: u64,
+    /// People whose rows stand there, fenced, until they are erased.
+    pub pending_erasure: u64,
+}
+
+/// A reference table whose rows differ between sites.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// The table.
+    pub table: String,
+    /// The site that differs from the first.
+    pub site: String,
+}
+
+/// What a verification found. JSON fields are extended, never renamed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// Every site.
+    pub sites: Vec<SiteCount>,
+    /// Rows away from home, counted per person, site and table.
+    pub strays: u64,
+    /// The first of them by name.
+    pub strays_found: Vec<StrayFound>,
+    /// People who stand open at two sites.
+    pub doubles: u64,
+    /// The first of them.
+    pub doubles_found: Vec<Subject>,
+    /// Owned rows whose owner stands nowhere.
+    pub orphans: u64,
+    /// Reference tables that differ, per site.
+    pub reference_drift: u64,
+    /// Which.
+    pub drift_found: Vec<Drift>,
+    /// People whose rows wait, fenced, to be erased. No fault.
+    pub pending_erasure: u64,
+    /// People whose residence nobody knows. No fault.
+    pub unknown_residence: u64,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.strays == 0 && self.doubles == 0 && self.orphans == 0 && self.reference_drift == 0
+    }
+
+    fn note_stray(&mut self, stray: StrayFound) {
+        self.strays += 1;
+        if self.strays_found.len() < NAMED {
+            self.strays_found.push(stray);
+        }
+    }
+}
+
+type Journal = BTreeMap<Subject, JournalEntry>;
+
+/// Scans every site. People who are under way in a running migration show as strays until they
+/// are home.
+pub async fn verify(platform: &Platform) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let (mut journals, mut findings) = (Vec::new(), Vec::new());
+    for site in &platform.sites {
+        let entries = site.journal().await?;
+        let journal: Journal = entries.into_iter().map(|e| (e.subject.clone(), e)).collect();
+        let pending = journal.values().filter(|e| e.state == State::Moved).count() as u64;
+        let finding = site.scan(&platform.closure).await?;
+        report.pending_erasure += pending;
+        report.sites.push(SiteCount {
+            site: site.name().to_string(),
+            subjects: 0,
+            rows: finding.rows,
+            pending_erasure: pending,
+        });
+        journals.push(journal);
+        findings.push(finding);
+    }
+    let ownerless: BTreeSet<&Subject> = findings
+        .iter()
+        .flat_map(|finding| &finding.ownerless)
+        .filter_map(|stray| stray.subject.as_ref())
+        .collect();
+    let mut lives_somewhere: BTreeSet<Subject> = BTreeSet::new();
+    let mut merge = Merge::open(platform).await?;
+    while let Some((subject, standing)) = merge.next().await? {
+        if ownerless.contains(&subject) {
+            lives_somewhere.insert(subject.clone());
+        }
+        judge_person(platform, &journals, &subject, standing, &mut report);
+    }
+    for (at, finding) in findings.iter().enumerate() {
+        judge_ownerless(platform, at, finding, &lives_somewhere, &mut report);
+    }
+    judge_reference(platform, &findings, &mut report);
+    report.strays_found.sort();
+    Ok(report)
+}
+
+/// People of all sites in one order: a merge of streams that are each ascending.
+pub(crate) struct Merge {
+    streams: Vec<PersonStream>,
+    heads: Vec<Option<Person>>,
+}
+
+impl Merge {
+    pub(crate) async fn open(platform: &Platform) -> Result<Merge> {
+        let (mut streams, mut heads) = (Vec::new(), Vec::new());
+        for site in &platform.sites {
+            let mut stream = site.people(&platform.closure).await?;
+            heads.push(stream.next().await.transpose()?);
+            streams.push(stream);
+        }
+        Ok(Merge { streams, heads })
+    }
+
+    /// The next person, with the root row of each site where one stands.
+    pub(crate) async fn next(&mut self) -> Result<Option<(Subject, Vec<(usize, Person)>)>> {
+        let least = self.heads.iter().flatten().map(|person| person.subject.clone()).min();
+        let Some(subject) = least else { return Ok(None) };
+        let mut standing = Vec::new();
+        for (at, head) in self.heads.iter_mut().enumerate() {
+            if head.as_ref().is_some_and(|person| person.subject == subject) {
+                let next = self.streams[at].next().await.transpose()?;
+                standing.extend(std::mem::replace(head, next).map(|person| (at, person)));
+            }
+        }
+        Ok(Some((subject, standing)))
+    }
+}
+
+fn judge_person(
+    platform: &Platform,
+    journals: &[Journal],
+    subject: &Subject,
+    standing: Vec<(usize, Person)>,
+    report: &mut VerifyReport,
+) {
+    // Fenced rows of somebody who left, and rows of somebody not yet at home, are accounted for.
+    let is_open = |at: usize| {
+        let state = journals[at].get(subject).map(|entry| entry.state);
+        !matches!(state, Some(State::Moved | State::Arriving))
+    };
+    let open: Vec<&(usize, Person)> = standing.iter().filter(|(at, _)| is_open(*at)).collect();
+    if open.len() > 1 {
+        report.doubles += 1;
+        if report.doubles_found.len() < NAMED {
+            report.doubles_found.push(subject.clone());
+        }
+    }
+    let mut is_unknown = false;
+    for (at, person) in open {
+        report.sites[*at].subjects += 1;
+        let (residence, home) = platform.home_of(person);
+        is_unknown |= residence.territory.is_none();
+        if home.is_some_and(|home| home != *at) {
+            report.note_stray(StrayFound {
+                subject: subject.clone(),
+                site: platform.sites[*at].name().to_string(),
+                table: platform.closure.root().name.to_string(),
+            });
+        }
+    }
+    report.unknown_residence += u64::from(is_unknown);
+}
+
+/// A row without its owner's root row is a stray when the owner stands elsewhere, else an orphan.
+fn judge_ownerless(
+    platform: &Platform,
+    at: usize,
+    finding: &Finding,
+    lives_somewhere: &BTreeSet<Subject>,
+    report: &mut VerifyReport,
+) {
+    for stray in &finding.ownerless {
+        match &stray.subject {
+            Some(subject) if lives_somewhere.contains(subject) => {
+                report.note_stray(StrayFound {
+                    subject: subject.clone(),
+                    site: platform.sites[at].name().to_string(),
+                    table: stray.table.clone(),
+                });
+            }
+            _ => report.orphans += stray.rows,
+        }
+    }
+}
+
+fn judge_reference(platform: &Platform, findings: &[Finding], report: &mut VerifyReport) {
+    let Some((first, others)) = findings.split_first() else { return };
+    for (at, finding) in others.iter().enumerate() {
+        for (expected, found) in first.reference.iter().zip(&finding.reference) {
+            if expected != found {
+                report.reference_drift += 1;
+                report.drift_found.push(Drift {
+                    table: expected.0.to_string(),
+                    site: platform.sites[at + 1].name().to_string(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The whole move between real PostgreSQL servers, while an application writes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "helpers of tests; a failure should stop the test where it happens"
+)]
+
+mod world;
+
+use domicile_model::Subject;
+use domicile_mover::locate::{locate, status};
+use domicile_mover::migrate::migrate;
+use domicile_mover::prepare::prepare;
+use domicile_mover::verify::verify;
+use domicile_testkit::connect;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use world::{World, options, surroundings, write_until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_moves_home_and_nothing_else_changes() {
+    let world = World::with(60).await;
+    let plan = world.plan().await;
+    assert_eq!(plan.refused, []);
+    assert_eq!((plan.subjects.total, plan.subjects.to_move), (60, 30));
+    let done = prepare(&world.sites().await, &plan).await.unwrap();
+    assert_eq!(done[1].reference_rows, 2);
+    let again = prepare(&world.sites().await, &plan).await.unwrap();
+    assert!(again.iter().all(|site| !site.fences_installed && site.tables_created.is_empty()));
+    let everything = "select (select count(*) from users) + (select count(*) from posts)
+        + (select count(*) from comments) + (select count(*) from likes)";
+    let before = world.sum(everything).await;
+    let europeans = "select (select count(*) from users where id % 2 = 1)
+        + (select count(*) from posts p where p.user_id % 2 = 1)
+        + (select count(*) from comments c join posts p on p.id = c.post_id where p.user_id % 2 = 1)
+        + (select count(*) from likes where user_id % 2 = 1)";
+    let expected = world.sum(europeans).await;
+
+    let platform = world.platform(&plan).await;
+    let (surroundings, _stop) = surroundings();
+    let report = migrate(&platform, &options(), &surroundings).await.unwrap();
+    assert_eq!((report.moved, report.already_home, report.failed), (30, 30, 0));
+    assert_eq!(i64::try_from(report.rows).unwrap(), expected);
+    assert_eq!((report.mismatches, report.pending_erasure), (0, 0));
+    assert!(report.compared_rows >= report.rows);
+    assert_eq!(world.sum(everything).await, before);
+
+    let found = verify(&platform).await.unwrap();
+    assert!(found.is_clean(), "{found:?}");
+    assert_eq!(found.sites[0].subjects, 30);
+    let here = locate(&platform, &Subject::new("3")).await.unwrap();
+    assert_ne!(here.home.as_deref(), Some("iad1"));
+    assert_eq!(here.state, "resident");
+    assert_eq!(status(&platform).await.unwrap().to_move, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn planted_rows_are_found_by_name() {
+    let world = World::with(12).await;
+    let plan = world.plan().await;
+    prepare(&world.sites().await, &plan).await.unwrap();
+    let platform = world.platform(&plan).await;
+    let (surroundings, _stop) = surroundings();
+    migrate(&platform, &options(), &surroundings).await.unwrap();
+    let plant = connect(&world.databases[0].superuser_url).await.unwrap();
+    plant
+        .batch_execute(
+            "set session_replication_role = replica;
+             alter table posts disable trigger all; alter table likes disable trigger all;
+             insert into posts (id, user_id, nonce) values (1000, 3, 'stray');
+             insert into likes values (99, 1);
+             insert into badges values (3, 'drifted')",
+        )
+        .await
+        .unwrap();
+    let found = verify(&platform).await.unwrap();
+    let stray = &found.strays_found[0];
+    assert_eq!(
+        (found.strays, stray.subject.as_str(), stray.site.as_str(), stray.table.as_str()),
+        (1, "3", "iad1", "posts")
+    );
+    assert_eq!((found.orphans, found.reference_drift, found.doubles), (1, 2, 0));
+    assert!(!found.is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_acknowledged_write_is_lost_at_any_isolation_level() {
+    const PEOPLE: i64 = 60;
+    let world = Arc::new(World::with(PEOPLE).await);
+    let plan = world.plan().await;
+    prepare(&world.sites().await, &plan).await.unwrap();
+    let start = world.sum("select count(*) from posts where nonce = 'start'").await;
+    let stop = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = ["read committed", "repeatable read", "serializable"]
+        .into_iter()
+        .zip(0..)
+        .map(|(isolation, writer)| {
+            let (world, stop) = (world.clone(), stop.clone());
+            tokio::spawn(async move { write_until(&world, writer, PEOPLE, isolation, &stop).await })
+        })
+        .collect();
+    let platform = world.platform(&plan).await;
+    let (surroundings, _stop) = surroundings();
+    let report = migrate(&platform, &options(), &surroundings).await.unwrap();
+    stop.store(1, Ordering::Relaxed);
+    assert_eq!((report.moved, report.failed, report.mismatches), (30, 0, 0), "{report:?}");
+
+    let mut finished = Vec::new();
+    for writer in writers {
+        finished.push(writer.await.unwrap());
+    }
+    let found = world.nonces().await;
+    let (mut nonces, mut updates) = (0, 0);
+    for done in &finished {
+        updates += i64::try_from(done.updates).unwrap();
+        for nonce in &done.nonces {
+            assert_eq!(found.get(nonce), Some(&1), "{nonce}");
+            nonces += 1;
+        }
+    }
+    assert!(nonces > 20 && updates > 10, "the application wrote: {nonces} rows, {updates} updates");
+    assert_eq!(world.sum("select coalesce(sum(writes), 0)::bigint from users").await, updates);
+    assert_eq!(world.sum("select count(*) from posts where nonce = 'start'").await, start);
+    let found = verify(&platform).await.unwrap();
+    assert!(found.is_clean(), "{found:?}");
+}
