@@ -265,6 +265,10 @@ impl Drive<'_> {
 
     async fn ship_once(&mut self, group: &[Subject], whole: bool) -> Result<Answer, Error> {
         let lane = &mut *self.lane;
+        if self.closed_since.is_none() {
+            // An old mark is safe, and while somebody waits every trip counts.
+            lane.target.mark().await?;
+        }
         let touched = lane.source.open_snapshot(group).await?;
         if touched.is_empty() && !whole {
             lane.source.close_snapshot().await?;

@@ -1,12 +1,13 @@
 //! Erasing behind: what was decided and settled is deleted at its source, later and throttled.
 
 use crate::drive::{Clock, Stop};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::report::Failure;
 use domicile_store::{Departure, Kind};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -89,12 +90,11 @@ impl Eraser<'_> {
 
     async fn erase(&mut self, erasure: &Erasure) -> Result<u64> {
         let site = &self.platform.sites[erasure.source];
-        if !self.departures.contains_key(&erasure.source) {
-            let departure = site.departure(self.platform.closure.clone()).await?;
-            self.departures.insert(erasure.source, departure);
-        }
-        let Some(departure) = self.departures.get_mut(&erasure.source) else {
-            return Err(Error::refused("no departure is open", "run migrate again"));
+        let departure = match self.departures.entry(erasure.source) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => {
+                place.insert(site.departure(self.platform.closure.clone()).await?)
+            }
         };
         let mut rows = 0;
         let mut tries = 0;

@@ -7,14 +7,15 @@ use crate::drive::{Clock, Lane, Stop, drive};
 use crate::erase::Eraser;
 use crate::error::{Error, Result};
 use crate::people::Platform;
-use crate::recover::{self, Erasure, Found, Resume};
-use crate::report::{Failure, MigrateReport, Percentiles};
+use crate::recover::{self, Erasure, Found};
+use crate::report::{Failure, MigrateReport};
 use crate::step::Batch;
 use crate::verify::Merge;
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::Installation;
 use jiff::{SignedDuration, Timestamp};
 use queue::{Work, queue};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -301,10 +302,10 @@ async fn run_batch(
     stop: Stop,
 ) -> Result<()> {
     let ends = work.ends();
-    if !lanes.contains_key(&ends) {
-        lanes.insert(ends, open_lane(shared, ends.0, ends.1).await?);
-    }
-    let Some(lane) = lanes.get_mut(&ends) else { return Ok(()) };
+    let lane = match lanes.entry(ends) {
+        Entry::Occupied(open) => open.into_mut(),
+        Entry::Vacant(place) => place.insert(open_lane(shared, ends.0, ends.1).await?),
+    };
     let (move_id, batch) = match work {
         Work::New { subjects, .. } => ((shared.surroundings.move_id)(), Batch::announce(subjects)),
         Work::Resume(resume) => {

@@ -102,6 +102,21 @@ impl Closure {
         self.children(table).next().is_some()
     }
 
+    /// The columns of a table by which rows below, or the owner above, are found: its key, its
+    /// own edge, and what its children's edges refer to. Ascending.
+    pub fn watched_columns(&self, table: usize) -> Vec<&String> {
+        let owned = &self.owned[table];
+        let edge = owned.parent.iter().flat_map(|edge| &edge.columns);
+        let below = self
+            .children(table)
+            .filter_map(|child| self.owned[child].parent.as_ref())
+            .flat_map(|edge| &edge.parent_columns);
+        let mut columns: Vec<&String> = owned.key.iter().chain(edge).chain(below).collect();
+        columns.sort();
+        columns.dedup();
+        columns
+    }
+
     /// The tables from `table` up to and with the one that names the owner in its own columns
     /// (whose parent edge ends at the root's key); for the root only itself.
     ///

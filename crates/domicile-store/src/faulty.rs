@@ -38,6 +38,7 @@ pub const POINTS: &[&str] = &[
     "source.look_at_horizon",
     "target.start_horizon",
     "target.look_at_horizon",
+    "target.mark",
     "source.open_snapshot",
     "source.select",
     "target.roll_back",

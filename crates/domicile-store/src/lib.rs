@@ -2,7 +2,7 @@
 //!
 //! [`Site`] is a database that holds people, [`Departure`] the side of it that people leave,
 //! [`Arrival`] the side they come to. [`faulty`] wraps all three with named crash points, and
-//! [`conformance`] is the one suite that every implementation passes.
+//! the suite in `tests/conformance` is the one that every implementation passes.
 
 pub mod catalog;
 pub mod closure;

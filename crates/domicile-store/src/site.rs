@@ -100,8 +100,13 @@ pub struct Touched {
     pub subject: Subject,
     /// The table's place in [`Closure::owned`].
     pub table: usize,
-    /// The row's primary key, each column as text.
+    /// The row's primary key, each column as the engine wrote it down; only an equal engine can
+    /// read it back.
     pub key: Vec<String>,
+    /// Whether the row came, went, or changed its key or owner, so that the rows below it may
+    /// have come or gone with it. A plain change of values leaves them alone: a person's row
+    /// changes often, and everything hangs from it.
+    pub below: bool,
 }
 
 /// What is read, compared or cleared.
@@ -109,7 +114,8 @@ pub struct Touched {
 pub enum Extent {
     /// Everything these people own.
     People(Vec<Subject>),
-    /// These rows, and for rows of tables with children everything below them.
+    /// These rows as far as the person of the note owns them, and everything below those that
+    /// [`Touched::below`] says so of.
     Touched(Vec<Touched>),
 }
 
@@ -245,7 +251,7 @@ pub trait Site: Send + Sync {
     /// Empty where nothing is installed.
     async fn journal(&self) -> Result<Vec<JournalEntry>>;
 
-    /// One person's entry, and whether their root row stands here.
+    /// One person's entry, unless withdrawn, and their root row if it stands here.
     async fn look_up(
         &self,
         closure: &Closure,
@@ -285,8 +291,8 @@ pub type ReferenceName = crate::closure::ReferenceTable;
 #[async_trait]
 pub trait Departure: Send {
     /// Raises the flag and writes `moving` for these people, in one commit. People who already
-    /// have an entry other than `resident` or `withdrawn` are left out of what it returns. The
-    /// schema's fingerprint is stored with each.
+    /// have an entry other than `resident` or `withdrawn`, or than this very announcement's, are
+    /// left out of what it returns. The schema's fingerprint is stored with each.
     async fn announce(&mut self, announcement: &Announcement) -> Result<Vec<Subject>>;
 
     /// Starts waiting for the writers of before: everybody who may have passed the fences without
@@ -340,7 +346,7 @@ pub trait Departure: Send {
 #[async_trait]
 pub trait Arrival: Send {
     /// Raises the flag and writes `arriving` for these people, in one commit; a tombstone of an
-    /// earlier departure is replaced. People who stand here as anything but `withdrawn` under
+    /// earlier departure stands until they settle. People who stand here as anything but `withdrawn` under
     /// another move are left out of what it returns.
     async fn expect(&mut self, announcement: &Announcement) -> Result<Vec<Subject>>;
 
@@ -350,13 +356,21 @@ pub trait Arrival: Send {
     /// As [`Departure::look_at_horizon`].
     async fn look_at_horizon(&mut self) -> Result<Horizon>;
 
+    /// Notes what has arrived here by now. Called before the source's snapshot is opened: what
+    /// arrived before it was shipped from an older snapshot, what arrives later may come from a
+    /// newer one. An old mark is always safe; without one nothing is replaced.
+    async fn mark(&mut self) -> Result<()>;
+
     /// Opens the one transaction in which a batch arrives. Deletes what stands here of the extent
-    /// and belongs to people arriving from the same source; rows of anybody else stay, and make
-    /// [`Arrival::import`] fail.
+    /// as far as the people of the extent own it here, and are arriving under this announcement.
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()>;
 
     /// Loads one table's rows; returns their number. A row that stands here under the same key is
-    /// [`crate::Kind::Operator`].
+    /// [`crate::Kind::Operator`], with one exception on [`Extent::Touched`]: if it belongs to
+    /// somebody else who is arriving from the same source, it has passed between two people who
+    /// move, and stands here under its former owner. It is replaced, with everything below it,
+    /// when it was there at the mark; otherwise [`crate::Kind::RetryNow`], with a new mark and a
+    /// new snapshot.
     async fn import(&mut self, table: usize, rows: ByteStream<'_>) -> Result<u64>;
 
     /// Digests what stands here of the extent, by its own reading.

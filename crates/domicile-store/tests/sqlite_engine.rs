@@ -189,6 +189,7 @@ async fn copy(
     announce(departure, id, names).await;
     let back = told(id, "bos1", names);
     assert_eq!(arrival.expect(&back).await.unwrap(), people(names));
+    arrival.mark().await.unwrap();
     departure.open_snapshot(&people(names)).await.unwrap();
     let extent = Extent::People(people(names));
     ship(departure, arrival, &back, &extent, world.closure.owned.len()).await;
@@ -201,6 +202,7 @@ async fn catch_up(
     id: i64,
     names: &[&str],
 ) -> Vec<Touched> {
+    arrival.mark().await.unwrap();
     let notes = departure.open_snapshot(&people(names)).await.unwrap();
     let extent = Extent::Touched(notes.clone());
     ship(departure, arrival, &told(id, "bos1", names), &extent, world.closure.owned.len()).await;
@@ -359,17 +361,22 @@ async fn a_hot_writer_waits_while_a_person_is_closed() {
     let (mut departure, mut arrival) = world.lanes().await;
     copy(&world, &mut *departure, &mut *arrival, 7, &["2"]).await;
     let path = world.paths[0].clone();
+    let (wrote, has_written) = std::sync::mpsc::channel();
     let writer = std::thread::spawn(move || {
         let app = app(&path);
         let mut written = 0;
         loop {
             match app.execute("UPDATE posts SET body = body || 'x' WHERE id = 'b'", []) {
-                Ok(_) => written += 1,
+                Ok(_) => {
+                    written += 1;
+                    // Nobody listens after the first.
+                    let _ = wrote.send(());
+                }
                 Err(error) => return (written, error.to_string()),
             }
         }
     });
-    std::thread::sleep(Duration::from_millis(50));
+    has_written.recv().unwrap();
     departure.close(MoveId(7), &Subject::new("2")).await.unwrap();
     assert_eq!(world.source.journal().await.unwrap()[0].state, State::Closing);
     catch_up(&world, &mut *departure, &mut *arrival, 7, &["2"]).await;

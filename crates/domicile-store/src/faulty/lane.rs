@@ -134,6 +134,10 @@ impl Arrival for Lane<dyn Arrival> {
         forward!(self, "target.look_at_horizon", look_at_horizon())
     }
 
+    async fn mark(&mut self) -> Result<()> {
+        forward!(self, "target.mark", mark())
+    }
+
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
         forward!(self, "target.begin", begin(announcement, extent))
     }

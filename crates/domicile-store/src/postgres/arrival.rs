@@ -20,14 +20,19 @@ pub(super) struct PostgresArrival {
     closure: Arc<Closure>,
     wait: Option<Wait>,
     open: Option<(Announcement, Extent)>,
+    /// What had arrived when the mark was set, as a snapshot of this site.
+    mark: String,
 }
+
+/// A snapshot that sees nothing.
+const NO_MARK: &str = "3:3:";
 
 impl PostgresArrival {
     pub(super) async fn open(sessions: &Sessions, closure: Arc<Closure>) -> Result<Self> {
         let session = sessions.open().await?;
         extent::create_tables(&session, &closure).await?;
         extent::create_stages(&session, &closure).await?;
-        Ok(PostgresArrival { session, closure, wait: None, open: None })
+        Ok(PostgresArrival { session, closure, wait: None, open: None, mark: NO_MARK.to_owned() })
     }
 
     fn failed(&self, error: tokio_postgres::Error) -> Error {
@@ -62,7 +67,7 @@ impl PostgresArrival {
     async fn replace(&self, table: usize, stage: &str) -> Result<()> {
         let Some((announcement, _)) = &self.open else { return Ok(()) };
         let peer = announcement.peer.as_str();
-        extent::delete_stale(&self.session, &self.closure, table, peer).await?;
+        extent::delete_stale(&self.session, &self.closure, table, peer, &self.mark).await?;
         let owned = &self.closure.owned[table];
         let columns = idents("", &owned.columns);
         self.session
@@ -113,9 +118,6 @@ impl Arrival for PostgresArrival {
                     &[&names, &announcement.move_id.0],
                 )
                 .await?;
-            client
-                .execute("DELETE FROM domicile.gone g WHERE g.subject = ANY ($1)", &[&names])
-                .await?;
             client.batch_execute("COMMIT").await?;
             Ok::<_, tokio_postgres::Error>((rows, again))
         };
@@ -145,6 +147,17 @@ impl Arrival for PostgresArrival {
             Some(wait) => wait.look(&self.session).await,
             None => Err(Error::new(Kind::Never, "no horizon was started")),
         }
+    }
+
+    async fn mark(&mut self) -> Result<()> {
+        let row = self
+            .session
+            .client
+            .query_one("SELECT pg_catalog.pg_current_snapshot()::text", &[])
+            .await
+            .map_err(|e| self.failed(e))?;
+        self.mark = row.get(0);
+        Ok(())
     }
 
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
@@ -192,11 +205,6 @@ impl Arrival for PostgresArrival {
 
     async fn check(&mut self) -> Result<Vec<String>> {
         let chosen = self.chosen()?;
-        if !self.session.is_replica {
-            // The engine has checked every row as it came, and does the deferred ones now.
-            self.session.batch("SET CONSTRAINTS ALL IMMEDIATE").await?;
-            return Ok(Vec::new());
-        }
         let mut found = Vec::new();
         for check in &self.closure.checks {
             let whole: Vec<String> =
@@ -225,18 +233,20 @@ impl Arrival for PostgresArrival {
         let Some((announcement, extent)) = self.open.take() else {
             return Err(Error::new(Kind::Never, "no arrival is open"));
         };
-        if let Extent::People(subjects) = &extent {
-            let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-            self.session
-                .client
-                .execute(
-                    "UPDATE domicile.subject s SET copied = true WHERE s.subject = ANY ($1) \
-                     AND s.move_id = $2 AND s.state = 'arriving'",
-                    &[&names, &announcement.move_id.0],
-                )
-                .await
-                .map_err(|e| self.failed(e))?;
-        }
+        let (names, is_copied): (Vec<&str>, bool) = match &extent {
+            Extent::People(subjects) => (subjects.iter().map(Subject::as_str).collect(), true),
+            Extent::Touched(notes) => (notes.iter().map(|n| n.subject.as_str()).collect(), false),
+        };
+        self.session
+            .client
+            .execute(
+                "UPDATE domicile.subject s SET copied = s.copied OR $3, \
+                 shipped = pg_catalog.pg_current_xact_id() WHERE s.subject = ANY ($1) \
+                 AND s.move_id = $2 AND s.state = 'arriving'",
+                &[&names, &announcement.move_id.0, &is_copied],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
         self.session.batch("COMMIT").await
     }
 
@@ -251,7 +261,8 @@ impl Arrival for PostgresArrival {
             .client
             .execute(
                 "WITH ours AS (SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                     AND s.move_id = $2 AND s.state = 'arriving' ORDER BY s.subject FOR NO KEY UPDATE) \
+                     AND s.move_id = $2 AND s.state = 'arriving' ORDER BY s.subject FOR NO KEY UPDATE), \
+                 back AS (DELETE FROM domicile.gone g USING ours WHERE g.subject = ours.subject) \
                  UPDATE domicile.subject s SET state = 'resident', fenced = false \
                  FROM ours WHERE s.subject = ours.subject",
                 &[&names, &move_id.0],

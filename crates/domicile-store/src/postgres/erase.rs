@@ -21,10 +21,7 @@ async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64
     let table = &closure.owned[at];
     let name = table.name.sql();
     let from = extent::people_from(closure, at);
-    // Without the right to set foreign-key checks aside, a row and those that refer to it
-    // within one table must go in one statement.
-    let limit =
-        if session.is_replica { i64::try_from(limit).unwrap_or(i64::MAX) } else { i64::MAX };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let kept = referred_columns(closure, at);
     let delete = format!(
         "DELETE FROM {name} AS d USING (SELECT {keys} FROM {from} LIMIT $1) AS x WHERE {on}",

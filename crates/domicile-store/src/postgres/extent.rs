@@ -37,7 +37,7 @@ pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Resul
             .map(|column| format!("{} {}", ident(column), table.type_of(column).unwrap_or("text")))
             .collect();
         text.push_str(&format!(
-            "CREATE TEMP TABLE domicile_rows_{at} ({}) ON COMMIT DELETE ROWS;",
+            "CREATE TEMP TABLE domicile_rows_{at} ({}, below boolean) ON COMMIT DELETE ROWS;",
             parts.join(", ")
         ));
     }
@@ -105,11 +105,12 @@ pub(super) async fn choose_rows(
 ) -> Result<()> {
     forget_rows(session, closure).await?;
     for at in 0..closure.owned.len() {
+        // What comes with a row above comes with everything below, whatever its own notes say.
+        choose_children(session, closure, at).await?;
         let here: Vec<&Touched> = touched.iter().filter(|note| note.table == at).collect();
         if !here.is_empty() {
             choose_noted(session, closure, at, &here).await?;
         }
-        choose_children(session, closure, at).await?;
     }
     Ok(())
 }
@@ -139,36 +140,43 @@ async fn choose_noted(
             format!("t0.{} = (x.key::json ->> {place})::{cast}", ident(column))
         })
         .collect();
+    let below: Vec<bool> = notes.iter().map(|note| note.below).collect();
     let statement = format!(
-        "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {} \
-         FROM unnest($1::text[], $2::text[]) AS x(key, subject), {} WHERE {} AND {} = x.subject",
-        idents("t0.", &table.key),
-        path_joins(closure, at).0,
-        key_match.join(" AND "),
-        owner_text(closure, at),
+        "INSERT INTO pg_temp.domicile_rows_{at} SELECT {keys}, pg_catalog.bool_or(x.below) \
+         FROM unnest($1::text[], $2::text[], $3::bool[]) AS x(key, subject, below), {joins} \
+         WHERE {found} AND {owner} = x.subject \
+         AND NOT EXISTS (SELECT 1 FROM pg_temp.domicile_rows_{at} AS y WHERE {same}) GROUP BY {keys}",
+        keys = idents("t0.", &table.key),
+        joins = path_joins(closure, at).0,
+        found = key_match.join(" AND "),
+        owner = owner_text(closure, at),
+        same = equal("y", &table.key, "t0", &table.key),
     );
-    session.client.execute(&statement, &[&keys, &subjects]).await.map_err(|e| session.failed(e))?;
+    session
+        .client
+        .execute(&statement, &[&keys, &subjects, &below])
+        .await
+        .map_err(|e| session.failed(e))?;
     Ok(())
 }
 
-/// Chooses what hangs from the chosen rows of a table's parent and is not chosen yet.
+/// Chooses what hangs from the chosen rows of a table's parent.
 async fn choose_children(session: &Session, closure: &Closure, at: usize) -> Result<()> {
     let table = &closure.owned[at];
     let Some(edge) = &table.parent else { return Ok(()) };
     let parent = &closure.owned[edge.table];
     session
         .batch(&format!(
-            "INSERT INTO pg_temp.domicile_rows_{at} SELECT {keys} \
+            "INSERT INTO pg_temp.domicile_rows_{at} SELECT {keys}, true \
              FROM pg_temp.domicile_rows_{above} AS r JOIN {parent_name} AS p ON {found} \
              JOIN {name} AS t0 ON {below} \
-             WHERE NOT EXISTS (SELECT 1 FROM pg_temp.domicile_rows_{at} AS x WHERE {same})",
+             WHERE r.below",
             keys = idents("t0.", &table.key),
             above = edge.table,
             parent_name = parent.name.sql(),
             found = equal("r", &parent.key, "p", &parent.key),
             name = table.name.sql(),
             below = equal("t0", &edge.columns, "p", &edge.parent_columns),
-            same = equal("x", &table.key, "t0", &table.key),
         ))
         .await
 }
@@ -181,20 +189,31 @@ pub(super) async fn delete_stale(
     closure: &Closure,
     at: usize,
     peer: &str,
+    mark: &str,
 ) -> Result<()> {
     forget_rows(session, closure).await?;
     let table = &closure.owned[at];
-    let statement = format!(
-        "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {} FROM pg_temp.domicile_stage_{at} AS x, {} \
-         WHERE {} AND EXISTS (SELECT 1 FROM domicile.subject s WHERE s.subject = {} \
-         AND s.state = 'arriving' AND s.peer = $1)",
-        idents("t0.", &table.key),
+    let stands = format!(
+        "FROM pg_temp.domicile_stage_{at} AS x, {}, domicile.subject AS s WHERE {} \
+         AND s.subject = {} AND s.state = 'arriving' AND s.peer = $1",
         path_joins(closure, at).0,
         equal("t0", &table.key, "x", &table.key),
         owner_text(closure, at),
     );
+    let before_mark = "pg_catalog.pg_visible_in_snapshot(s.shipped, $2::text::pg_snapshot)";
+    let newer = format!("SELECT count(*) {stands} AND NOT {before_mark}");
+    let row =
+        session.client.query_one(&newer, &[&peer, &mark]).await.map_err(|e| session.failed(e))?;
+    if row.get::<_, i64>(0) > 0 {
+        let text = "a row that arrives was shipped for somebody else meanwhile";
+        return Err(Error::new(Kind::RetryNow, text));
+    }
+    let statement = format!(
+        "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {}, true {stands} AND {before_mark}",
+        idents("t0.", &table.key)
+    );
     let stale =
-        session.client.execute(&statement, &[&peer]).await.map_err(|e| session.failed(e))?;
+        session.client.execute(&statement, &[&peer, &mark]).await.map_err(|e| session.failed(e))?;
     if stale == 0 {
         return Ok(());
     }
@@ -294,7 +313,7 @@ pub(super) async fn touched(session: &Session, subjects: &[Subject]) -> Result<V
     let rows = session
         .client
         .query(
-            "SELECT t.seq, t.subject, t.tbl, t.key FROM domicile.touched t \
+            "SELECT t.seq, t.subject, t.tbl, t.key, t.below FROM domicile.touched t \
              WHERE t.subject = ANY ($1) ORDER BY t.seq",
             &[&names],
         )
@@ -307,6 +326,7 @@ pub(super) async fn touched(session: &Session, subjects: &[Subject]) -> Result<V
             subject: Subject::new(row.get::<_, String>(1)),
             table: usize::try_from(row.get::<_, i32>(2)).unwrap_or(usize::MAX),
             key: row.get(3),
+            below: row.get(4),
         })
         .collect())
 }

@@ -47,6 +47,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_
 DECLARE
     v_old text;
     v_new text;
+    v_below boolean := TG_OP <> 'UPDATE';
 BEGIN
     -- The mover's own session gets here only through a cascade or another trigger.
     IF pg_trigger_depth() > 1 AND current_setting('domicile.mover', true) = 'on' AND session_user = {mover} THEN
@@ -60,15 +61,15 @@ BEGIN
     END IF;
     {hold}
     IF v_old IS NOT NULL AND v_new IS NOT NULL AND v_new < v_old THEN
-        PERFORM domicile.pass(v_new, {at}, {new_key}, true);
-        PERFORM domicile.pass(v_old, {at}, {old_key}, false);
+        PERFORM domicile.pass(v_new, {at}, {new_key}, true, v_below);
+        PERFORM domicile.pass(v_old, {at}, {old_key}, false, v_below);
         RETURN NULL;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        PERFORM domicile.pass(v_old, {at}, {old_key}, false);
+        PERFORM domicile.pass(v_old, {at}, {old_key}, false, v_below);
     END IF;
     IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND (v_new IS DISTINCT FROM v_old OR {old_key} IS DISTINCT FROM {new_key})) THEN
-        PERFORM domicile.pass(v_new, {at}, {new_key}, true);
+        PERFORM domicile.pass(v_new, {at}, {new_key}, true, v_below);
     END IF;
     RETURN NULL;
 END $f$;
@@ -133,29 +134,20 @@ fn find_owner(closure: &Closure, at: usize, row: &str, variable: &str) -> String
     )
 }
 
-/// A row with children that changes its key or owner is locked against those who write below it.
+/// A row with children that changes its key or owner is locked against those who write below it,
+/// and takes what is below along.
 fn hold_children(closure: &Closure, at: usize) -> String {
     if !closure.has_children(at) {
         return String::new();
     }
     let table = &closure.owned[at];
-    let mut watched: Vec<&String> = table.key.iter().collect();
-    if let Some(edge) = &table.parent {
-        watched.extend(&edge.columns);
-    }
-    for child in closure.children(at) {
-        if let Some(edge) = &closure.owned[child].parent {
-            watched.extend(&edge.parent_columns);
-        }
-    }
-    watched.sort();
-    watched.dedup();
-    let changed: Vec<String> = watched
+    let changed: Vec<String> = closure
+        .watched_columns(at)
         .iter()
         .map(|column| format!("OLD.{0} IS DISTINCT FROM NEW.{0}", ident(column)))
         .collect();
     format!(
-        "IF TG_OP = 'UPDATE' AND ({}) THEN PERFORM 1 FROM {} AS t0 WHERE {} FOR UPDATE; END IF;",
+        "IF TG_OP = 'UPDATE' AND ({}) THEN v_below := true; PERFORM 1 FROM {} AS t0 WHERE {} FOR UPDATE; END IF;",
         changed.join(" OR "),
         table.name.sql(),
         equal("t0", &table.key, "NEW", &table.key),

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS domicile.subject (
     move_id bigint NOT NULL,
     peer text NOT NULL,
     copied boolean NOT NULL DEFAULT false,
+    shipped xid8,
     fingerprint text,
     announced_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     decided_at timestamptz
@@ -29,6 +30,7 @@ CREATE TABLE IF NOT EXISTS domicile.touched (
     subject text COLLATE "C" NOT NULL,
     tbl integer NOT NULL,
     key text[] NOT NULL,
+    below boolean NOT NULL,
     xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
 );
 CREATE INDEX IF NOT EXISTS touched_subject ON domicile.touched (subject);
@@ -89,7 +91,7 @@ BEGIN
         DETAIL = p_home, HINT = 'write to the new home';
 END $f$;
 
-CREATE OR REPLACE FUNCTION domicile.pass(p_subject text, p_table integer, p_key text[], p_entering boolean)
+CREATE OR REPLACE FUNCTION domicile.pass(p_subject text, p_table integer, p_key text[], p_entering boolean, p_below boolean)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $f$
 DECLARE
@@ -125,10 +127,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'DM002', MESSAGE = 'this person is arriving here and not yet at home',
             DETAIL = v_peer, HINT = format('until then their home is %s', v_peer);
     ELSIF v_state IN ('moving', 'closing') THEN
-        INSERT INTO domicile.touched (subject, tbl, key) VALUES (p_subject, p_table, p_key);
+        INSERT INTO domicile.touched (subject, tbl, key, below) VALUES (p_subject, p_table, p_key, p_below);
     END IF;
 END $f$;
-REVOKE ALL ON FUNCTION domicile.pass(text, integer, text[], boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION domicile.pass(text, integer, text[], boolean, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION domicile.refuse(text, text) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION domicile.fence_truncate() RETURNS trigger

@@ -46,8 +46,6 @@ pub(super) struct Session {
     /// The site, for messages.
     pub(super) site: SiteName,
     pub(super) client: Client,
-    /// Whether user triggers and foreign-key checks are off in this session.
-    pub(super) is_replica: bool,
 }
 
 impl Sessions {
@@ -88,7 +86,7 @@ impl Sessions {
                 client
             }
         };
-        let mut session = Session { site: self.name.clone(), client, is_replica: false };
+        let session = Session { site: self.name.clone(), client };
         session.batch(SETTINGS).await?;
         // A named standby must have applied what we call done, or a failover takes it back.
         session
@@ -98,8 +96,16 @@ impl Sessions {
                  THEN 'on' ELSE 'remote_apply' END, false)",
             )
             .await?;
-        session.is_replica =
-            session.client.batch_execute("SET session_replication_role = replica").await.is_ok();
+        // The application's triggers must not run a second time for rows that only travel, and
+        // rows arrive in no order a foreign key would like: both are set aside in this session,
+        // and the keys are rechecked by anti-join. The fences are ALWAYS triggers and stay.
+        let aside = session.client.batch_execute("SET session_replication_role = replica").await;
+        if let Err(error) = aside {
+            let text = format!("the mover's role at site {} may not set triggers aside", self.name);
+            return Err(Error::new(Kind::Operator, text)
+                .hint("GRANT SET ON PARAMETER session_replication_role TO the mover's role")
+                .because(error));
+        }
         Ok(session)
     }
 

@@ -31,12 +31,19 @@ pub(super) struct SqliteArrival {
     lane: Lane,
     batch: Option<Batch>,
     looks: u32,
+    /// The number of the last batch that had arrived here when the mark was set.
+    mark: Option<i64>,
 }
 
 impl SqliteArrival {
     /// Opens it, with a connection of its own.
     pub(super) async fn open(path: &Path, closure: Arc<Closure>) -> Result<SqliteArrival> {
-        Ok(SqliteArrival { lane: Lane::open(path, closure).await?, batch: None, looks: 0 })
+        Ok(SqliteArrival {
+            lane: Lane::open(path, closure).await?,
+            batch: None,
+            looks: 0,
+            mark: None,
+        })
     }
 
     fn batch(&mut self) -> Result<&mut Batch> {
@@ -116,6 +123,11 @@ impl Arrival for SqliteArrival {
         horizon::look(&self.lane.db, &mut self.looks).await
     }
 
+    async fn mark(&mut self) -> Result<()> {
+        self.mark = Some(self.lane.work(|connection, _| arrivals(connection)).await?);
+        Ok(())
+    }
+
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
         self.roll_back().await?;
         let (eligible, chosen) = (arriving(announcement), extent.clone());
@@ -143,10 +155,11 @@ impl Arrival for SqliteArrival {
         let peer = batch.announcement.peer.clone();
         let columns = owned(self.lane.selection.closure(), table)?.columns.len();
         let (db, selection) = (self.lane.db.clone(), self.lane.selection.clone());
+        let mark = self.mark;
         let loaded = feed(rows, columns, move |inlet| {
             db.with(|connection| {
                 still_held(connection)?;
-                load(connection, selection, &peer, table, inlet)
+                load(connection, selection, (&peer, mark), table, inlet)
             })
         })
         .await?;
@@ -166,21 +179,24 @@ impl Arrival for SqliteArrival {
 
     async fn commit(&mut self) -> Result<()> {
         let batch = self.batch()?;
-        let copied = match &batch.extent {
-            Extent::People(subjects) => subjects.clone(),
-            Extent::Touched(_) => Vec::new(),
+        let (shipped, copied) = match &batch.extent {
+            Extent::People(subjects) => (subjects.clone(), true),
+            Extent::Touched(notes) => (notes.iter().map(|n| n.subject.clone()).collect(), false),
         };
+        let shipped = journal::ascending(&shipped);
         let eligible = arriving(&batch.announcement);
         self.lane
             .work(move |connection, _| {
                 let doing = "committing a batch";
                 still_held(connection)?;
+                let count = count_arrival(connection)?;
                 let sql = format!(
-                    "UPDATE domicile_subject SET copied = 1 WHERE subject = ?1 AND {eligible}"
+                    "UPDATE domicile_subject SET copied = max(copied, ?2), shipped = ?3
+                     WHERE subject = ?1 AND {eligible}"
                 );
                 let mut statement = connection.prepare(&sql).doing(doing)?;
-                for subject in &copied {
-                    statement.execute([subject.as_str()]).doing(doing)?;
+                for subject in &shipped {
+                    statement.execute((subject.as_str(), copied, count)).doing(doing)?;
                 }
                 connection.execute_batch("COMMIT").doing(doing)
             })
@@ -223,17 +239,32 @@ impl Arrival for SqliteArrival {
     }
 }
 
+/// How many batches have arrived here.
+fn arrivals(connection: &Connection) -> Result<i64> {
+    let sql = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM domicile_site
+               WHERE key = 'arrivals'";
+    connection.query_row(sql, [], |row| row.get(0)).doing("counting arrivals")
+}
+
+/// Counts this batch; the number becomes visible with its commit.
+fn count_arrival(connection: &Connection) -> Result<i64> {
+    let sql = "INSERT INTO domicile_site (key, value) VALUES ('arrivals', '1')
+               ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1";
+    connection.execute(sql, []).doing("counting arrivals")?;
+    arrivals(connection)
+}
+
 fn load(
     connection: &Connection,
     selection: Selection,
-    peer: &SiteName,
+    (peer, mark): (&SiteName, Option<i64>),
     table: usize,
     inlet: crate::sqlite::load::Inlet,
 ) -> Result<u64> {
     let closure: Arc<Closure> = Arc::clone(selection.closure());
     let owned = owned(&closure, table)?;
     let mut loader = Loader::new(connection, &owned.name, &owned.columns)?;
-    let mut stale = integrity::Stale::new(connection, selection, peer.clone(), table);
+    let mut stale = integrity::Stale::new(connection, selection, (peer.clone(), mark), table);
     inlet.each(|row| loader.insert_or(&row, |error| stale.make_way(&row, error)))
 }
 

@@ -65,7 +65,7 @@ fn erase_from(
     let clear = format!("DELETE FROM {doomed}");
     connection.execute(&clear, []).doing(DOING)?;
     let sql = format!(
-        "INSERT OR IGNORE INTO {doomed} SELECT \"b\".subject, {} FROM {rows} LIMIT {limit}",
+        "INSERT OR IGNORE INTO {doomed} SELECT \"b\".subject, 1, {} FROM {rows} LIMIT {limit}",
         idents("\"t\".", &owned.key)
     );
     let found = connection.execute(&sql, []).doing(DOING)?;

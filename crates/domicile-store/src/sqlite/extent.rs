@@ -52,8 +52,8 @@ impl Selection {
         for (at, owned) in closure.owned.iter().enumerate() {
             let key = columns(owned.key.len());
             sql.push_str(&format!(
-                "CREATE TEMP TABLE domicile_note_{at} (subject TEXT NOT NULL, {key});
-                 CREATE TEMP TABLE domicile_pick_{at} (subject TEXT NOT NULL, {key},
+                "CREATE TEMP TABLE domicile_note_{at} (subject TEXT NOT NULL, below INTEGER, {key});
+                 CREATE TEMP TABLE domicile_pick_{at} (subject TEXT NOT NULL, below INTEGER, {key},
                    PRIMARY KEY ({key})) WITHOUT ROWID;"
             ));
         }
@@ -129,10 +129,11 @@ impl Selection {
         for touched in notes {
             let affinities = self.affinities.get(touched.table).map(Vec::as_slice);
             let key = notes::values(touched, affinities.unwrap_or_default())?;
-            let sql = insert(&note(touched.table), key.len() + 1);
+            let sql = insert(&note(touched.table), key.len() + 2);
             let mut statement = connection.prepare_cached(&sql).doing(DOING)?;
             let subject = Cell::Text(touched.subject.as_str().to_owned().into());
-            let values = std::iter::once(&subject).chain(&key);
+            let below = Cell::Integer(i64::from(touched.below));
+            let values = [&subject, &below].into_iter().chain(&key);
             statement.execute(params_from_iter(values)).doing(DOING)?;
         }
         Ok(())
@@ -146,8 +147,9 @@ impl Selection {
             let owned = &self.closure.owned[at];
             let key = owner::keys(owned.key.len());
             let sql = format!(
-                "INSERT OR IGNORE INTO {} SELECT \"n\".subject, {} \
-                 FROM {} AS \"n\" CROSS JOIN {} AS \"t\" ON {} WHERE \"n\".subject = {}",
+                "INSERT OR IGNORE INTO {} SELECT \"n\".subject, \"n\".below, {} \
+                 FROM {} AS \"n\" CROSS JOIN {} AS \"t\" ON {} WHERE \"n\".subject = {} \
+                 ORDER BY \"n\".below DESC",
                 pick(at),
                 idents("\"t\".", &owned.key),
                 note(at),
@@ -155,8 +157,9 @@ impl Selection {
                 equal("\"t\"", &owned.key, "\"n\"", &key),
                 owner::of_row(&self.closure, at, "\"t\"")
             );
-            connection.execute(&sql, []).doing(DOING)?;
+            // What comes with a row above comes with everything below, whatever its own notes say.
             self.pick_children(connection, at)?;
+            connection.execute(&sql, []).doing(DOING)?;
         }
         self.chosen = Chosen::Picked;
         Ok(())
@@ -174,8 +177,9 @@ impl Selection {
         for at in 0..self.closure.owned.len() {
             connection.execute(&format!("DELETE FROM {}", pick(at)), []).doing(DOING)?;
             if at == table {
-                let values = std::iter::once(&subject).chain(key.iter().copied());
-                let sql = insert(&pick(at), key.len() + 1);
+                let below = Cell::Integer(1);
+                let values = [&subject, &below].into_iter().chain(key.iter().copied());
+                let sql = insert(&pick(at), key.len() + 2);
                 connection.execute(&sql, params_from_iter(values)).doing(DOING)?;
             }
             self.pick_children(connection, at)?;
@@ -192,8 +196,8 @@ impl Selection {
         };
         let parent = &self.closure.owned[edge.table];
         let sql = format!(
-            "INSERT OR IGNORE INTO {} SELECT \"b\".subject, {} FROM {} AS \"b\" \
-             CROSS JOIN {} AS \"p\" ON {} CROSS JOIN {} AS \"t\" ON {}",
+            "INSERT OR IGNORE INTO {} SELECT \"b\".subject, 1, {} FROM {} AS \"b\" \
+             CROSS JOIN {} AS \"p\" ON {} CROSS JOIN {} AS \"t\" ON {} WHERE \"b\".below = 1",
             pick(at),
             idents("\"t\".", &owned.key),
             pick(edge.table),

@@ -86,7 +86,7 @@ impl Writer<'_> {
         let mut body = self.refusals(&format!("subject = {new}"));
         body.extend(self.gone_refusals(&new, "1"));
         body.extend(self.unnamed("NEW", &new));
-        body.push(self.note("NEW", &new, "1"));
+        body.push(self.note("NEW", &new, "1", "1"));
         let when = format!("{}{}", self.when(&format!("= {new}")), self.when_gone(&new, "1"));
         self.fence("insert", "AFTER INSERT", &when, &body)
     }
@@ -95,7 +95,7 @@ impl Writer<'_> {
         let old = self.owner("OLD");
         let mut body = self.refusals(&format!("subject = {old}"));
         body.extend(self.unnamed("OLD", &old));
-        body.push(self.note("OLD", &old, "1"));
+        body.push(self.note("OLD", &old, "1", "1"));
         self.fence("delete", "AFTER DELETE", &self.when(&format!("= {old}")), &body)
     }
 
@@ -106,10 +106,11 @@ impl Writer<'_> {
         body.extend(self.gone_refusals(&new, &changed));
         body.extend(self.unnamed("OLD", &old));
         body.extend(self.unnamed("NEW", &new));
-        body.push(self.note("OLD", &old, "1"));
+        let below = self.changes_below();
+        body.push(self.note("OLD", &old, "1", &below));
         // One note is enough unless the row changed its owner or its name.
         let moved = format!("({changed} OR {} IS NOT {})", self.key("OLD"), self.key("NEW"));
-        body.push(self.note("NEW", &new, &moved));
+        body.push(self.note("NEW", &new, &moved, &below));
         let when = self.when(&format!("IN ({old}, {new})"));
         let when = format!("{when}{}", self.when_gone(&new, &changed));
         self.fence("update", "AFTER UPDATE", &when, &body)
@@ -145,7 +146,7 @@ impl Writer<'_> {
                 body.push(format!("SELECT RAISE(ABORT, {}) {}", literal(&text), whose(&what)));
             }
             body.push(format!(
-                "INSERT INTO domicile_touched(subject, tbl, key) SELECT {owner}, {}, {} {}",
+                "INSERT INTO domicile_touched(subject, tbl, key, below) SELECT {owner}, {}, {}, 1 {}",
                 self.at,
                 self.key("x"),
                 whose("state IN ('moving', 'closing')")
@@ -300,9 +301,21 @@ impl Writer<'_> {
         )]
     }
 
-    fn note(&self, row: &str, owner: &str, only: &str) -> String {
+    /// Whether an update may have brought or taken rows below: it changed the row's key, its way
+    /// to the owner, or what rows below refer to.
+    fn changes_below(&self) -> String {
+        let changed: Vec<String> = self
+            .closure
+            .watched_columns(self.at)
+            .iter()
+            .map(|column| format!("OLD.{0} IS NOT NEW.{0}", ident(column)))
+            .collect();
+        format!("({})", changed.join(" OR "))
+    }
+
+    fn note(&self, row: &str, owner: &str, only: &str, below: &str) -> String {
         format!(
-            "INSERT INTO domicile_touched(subject, tbl, key) SELECT subject, {}, {} \
+            "INSERT INTO domicile_touched(subject, tbl, key, below) SELECT subject, {}, {}, {below} \
              FROM domicile_subject \
              WHERE subject = {owner} AND state IN ('moving', 'closing') AND {only}",
             self.at,

@@ -30,11 +30,11 @@ CREATE TABLE IF NOT EXISTS domicile_subject (
   subject TEXT PRIMARY KEY NOT NULL, state TEXT NOT NULL, fenced INTEGER NOT NULL,
   move_id INTEGER NOT NULL, peer TEXT NOT NULL, copied INTEGER NOT NULL DEFAULT 0,
   fingerprint TEXT, announced_at TEXT NOT NULL, decided_at TEXT,
-  erased INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+  erased INTEGER NOT NULL DEFAULT 0, shipped INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS domicile_subject_fenced ON domicile_subject (fenced) WHERE fenced = 1;
 CREATE TABLE IF NOT EXISTS domicile_touched (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, tbl INTEGER NOT NULL,
-  key TEXT NOT NULL);
+  key TEXT NOT NULL, below INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS domicile_touched_subject ON domicile_touched (subject, seq);
 CREATE TABLE IF NOT EXISTS domicile_gone (
   subject TEXT PRIMARY KEY NOT NULL, home TEXT NOT NULL, move_id INTEGER NOT NULL,

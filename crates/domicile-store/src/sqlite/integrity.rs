@@ -73,6 +73,7 @@ pub(super) struct Stale<'c> {
     connection: &'c Connection,
     selection: Selection,
     peer: SiteName,
+    mark: Option<i64>,
     table: usize,
 }
 
@@ -81,10 +82,10 @@ impl<'c> Stale<'c> {
     pub(super) fn new(
         connection: &'c Connection,
         selection: Selection,
-        peer: SiteName,
+        (peer, mark): (SiteName, Option<i64>),
         table: usize,
     ) -> Stale<'c> {
-        Stale { connection, selection, peer, table }
+        Stale { connection, selection, peer, mark, table }
     }
 
     /// Removes the row under this row's primary key if it is stale; else gives the error back.
@@ -98,6 +99,13 @@ impl<'c> Stale<'c> {
         };
         let subject = match self.owner_of(&owned.key, &key)? {
             Some(subject) if self.is_arriving(&subject)? => subject,
+            Some(subject) if self.has_passed(&subject)? => {
+                return Err(Error::new(
+                    Kind::RetryNow,
+                    "a row that arrives was shipped for somebody else meanwhile",
+                )
+                .because(error));
+            }
             Some(_) => return Err(error),
             None => return Err(self.other_key(row, error)),
         };
@@ -114,7 +122,7 @@ impl<'c> Stale<'c> {
     fn other_key(&self, row: &[Cell], error: Error) -> Error {
         match self.holder(row) {
             Ok(Some(subject)) => Error::new(
-                Kind::RetryLater,
+                Kind::RetryNow,
                 format!(
                     "a unique key that arrives is still held by {subject}, who is arriving too"
                 ),
@@ -169,11 +177,25 @@ impl<'c> Stale<'c> {
         Ok(found.flatten())
     }
 
+    /// Whether this person is arriving from the same source, and what stands here of theirs was
+    /// shipped before the mark.
     fn is_arriving(&self, subject: &str) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM domicile_subject
-                   WHERE subject = ?1 AND state = 'arriving' AND peer = ?2)";
+        self.find_arriving(subject, "shipped <= ?3")
+    }
+
+    /// The same, but shipped since.
+    fn has_passed(&self, subject: &str) -> Result<bool> {
+        self.find_arriving(subject, "shipped > ?3")
+    }
+
+    fn find_arriving(&self, subject: &str, when: &str) -> Result<bool> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM domicile_subject
+             WHERE subject = ?1 AND state = 'arriving' AND peer = ?2 AND {when})"
+        );
+        let mark = self.mark.unwrap_or(-1);
         self.connection
-            .query_row(sql, [subject, self.peer.as_str()], |row| row.get(0))
+            .query_row(&sql, (subject, self.peer.as_str(), mark), |row| row.get(0))
             .doing("finding an owner")
     }
 }

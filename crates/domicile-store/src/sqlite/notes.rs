@@ -23,7 +23,7 @@ pub(super) fn read(
     affinities: &[Vec<Affinity>],
 ) -> Result<Vec<Touched>> {
     let doing = "reading notes of changed rows";
-    let sql = "SELECT seq, tbl, key FROM domicile_touched WHERE subject = ?1 ORDER BY seq";
+    let sql = "SELECT seq, tbl, key, below FROM domicile_touched WHERE subject = ?1 ORDER BY seq";
     let mut statement = connection.prepare_cached(sql).doing(doing)?;
     let mut notes = Vec::new();
     for subject in subjects {
@@ -38,7 +38,8 @@ pub(super) fn read(
                 Error::new(Kind::Never, format!("a note about {subject} names no row: {written:?}"))
                     .hint("keys must be numbers, blobs, or text in UTF-8")
             })?;
-            notes.push(Touched { seq, subject: subject.clone(), table, key });
+            let below: bool = line.get(3).doing(doing)?;
+            notes.push(Touched { seq, subject: subject.clone(), table, key, below });
         }
     }
     notes.sort_by_key(|note| note.seq);

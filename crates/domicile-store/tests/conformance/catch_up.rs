@@ -1,6 +1,7 @@
 //! What people write about themselves while they move.
 
 use super::support::{Bed, End, Stage, people};
+use domicile_store::Extent;
 
 /// Copies person 1, lets the application write, catches up and ends the move. What stands at the
 /// target then must be what the source showed before the decision.
@@ -137,4 +138,22 @@ pub(crate) async fn a_write_before_the_copy_is_in_the_copy<B: Bed>() {
     lane.copy().await;
     assert_eq!(stage.rows_of(End::Target, "1").await, stage.rows_of(End::Source, "1").await);
     assert_eq!(lane.decide().await, ["decided"]);
+}
+
+pub(crate) async fn a_change_of_values_ships_the_row_alone<B: Bed>() {
+    let stage = Stage::<B>::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let mut app = stage.app(End::Source).await;
+    app.run("update users set note = 'seen today' where id = 1").await.unwrap();
+    let notes = lane.from.open_snapshot(&people(&["1"])).await.unwrap();
+    assert_eq!(notes.iter().map(|note| note.below).collect::<Vec<_>>(), [false]);
+    lane.from.select(&Extent::Touched(notes)).await.unwrap();
+    let rows: u64 = lane.from.digests().await.unwrap().iter().map(|digest| digest.rows).sum();
+    assert_eq!(rows, 1, "not everything that hangs from the person");
+    lane.from.close_snapshot().await.unwrap();
+    lane.catch_up_and_decide().await;
+    lane.settle().await;
+    let mut there = stage.app(End::Target).await;
+    assert_eq!(there.rows("select note from users where id = 1").await, ["seen today"]);
+    assert!(!there.rows("select id from posts where user_id = 1").await.is_empty());
 }

@@ -55,6 +55,7 @@ macro_rules! conformance {
             ]
             catch_up: [
                 nothing_touched_is_nothing_to_ship,
+                a_change_of_values_ships_the_row_alone,
                 inserts_updates_and_deletes_are_shipped,
                 a_post_deleted_with_its_comments,
                 a_comment_moved_to_another_post,
@@ -72,6 +73,7 @@ macro_rules! conformance {
                 a_post_passed_on_to_another_batch_giver_first,
                 a_post_passed_on_to_another_batch_receiver_first,
                 a_post_passed_on_and_changed_after_its_new_owner_settled,
+                a_post_passed_on_and_back_while_an_older_snapshot_travels,
             ]
             decide: [
                 what_was_touched_since_must_be_shipped_first,

@@ -183,12 +183,14 @@ impl Lane<'_> {
     }
 
     async fn copy(&mut self, move_id: MoveId, who: &[Subject]) -> Result<()> {
+        self.to.mark().await?;
         let notes = self.from.open_snapshot(who).await?;
         self.ship(move_id, who, &Extent::People(who.to_vec())).await?;
         self.from.forget(&notes.iter().map(|note| note.seq).collect::<Vec<_>>()).await
     }
 
     async fn catch_up(&mut self, move_id: MoveId, who: &[Subject]) -> Result<()> {
+        self.to.mark().await?;
         let notes = self.from.open_snapshot(who).await?;
         let seqs: Vec<i64> = notes.iter().map(|note| note.seq).collect();
         self.ship(move_id, who, &Extent::Touched(notes)).await?;

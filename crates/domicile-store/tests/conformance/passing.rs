@@ -1,7 +1,7 @@
 //! Rows that pass from one person to another while people move.
 
-use super::support::{Bed, End, Lane, Stage};
-use domicile_store::Kind;
+use super::support::{Bed, End, Lane, Stage, people, ship};
+use domicile_store::{Extent, Kind};
 
 const GIVE: &str = "update posts set user_id = 2 where id = 11";
 
@@ -101,4 +101,25 @@ pub(crate) async fn a_post_passed_on_and_changed_after_its_new_owner_settled<B: 
     assert_eq!(post(&stage, End::Target).await, written);
     receiver.erase().await;
     assert_eq!(post(&stage, End::Target).await, written);
+}
+
+pub(crate) async fn a_post_passed_on_and_back_while_an_older_snapshot_travels<B: Bed>() {
+    let stage = Stage::<B>::ready().await;
+    let (mut giver, mut receiver) = (stage.copied(&["1"]).await, stage.copied(&["2"]).await);
+    let mut app = stage.app(End::Source).await;
+    app.run(GIVE).await.unwrap();
+    receiver.to.mark().await.unwrap();
+    let old = receiver.from.open_snapshot(&people(&["2"])).await.unwrap();
+    app.run("update posts set user_id = 1, body = 'mine again' where id = 11").await.unwrap();
+    let back = post(&stage, End::Source).await;
+    giver.catch_up().await;
+    let (from, to) = (receiver.from.as_mut(), receiver.to.as_mut());
+    let error = ship(from, to, &receiver.coming, &Extent::Touched(old), receiver.tables).await;
+    assert_eq!(error.unwrap_err().kind(), Kind::RetryNow, "what is newer must not be replaced");
+    receiver.to.roll_back().await.unwrap();
+    receiver.from.close_snapshot().await.unwrap();
+    end_move(&mut receiver).await;
+    end_move(&mut giver).await;
+    assert_eq!(post(&stage, End::Target).await, back);
+    assert_eq!(post(&stage, End::Source).await, Vec::<String>::new());
 }

@@ -40,6 +40,7 @@ impl Lane {
     /// Copies everything and compares it.
     pub(crate) async fn copy(&mut self) {
         let subjects = self.leaving.subjects.clone();
+        self.to.mark().await.unwrap();
         let notes = self.from.open_snapshot(&subjects).await.unwrap();
         self.ship(&Extent::People(subjects)).await.unwrap();
         self.from.forget(&seqs_of(&notes)).await.unwrap();
@@ -52,6 +53,7 @@ impl Lane {
 
     /// As [`Lane::catch_up`]; after an error nothing is open.
     pub(crate) async fn try_to_catch_up(&mut self) -> Result<usize> {
+        self.to.mark().await?;
         let notes = self.from.open_snapshot(&self.leaving.subjects).await?;
         let seqs = seqs_of(&notes);
         if let Err(error) = self.ship(&Extent::Touched(notes)).await {
