@@ -19,9 +19,6 @@ use tokio::time::MissedTickBehavior;
 const RETRIES: u32 = 5;
 /// The pause between two looks at a horizon or two tries at a decision.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
-/// How many people are decided in one commit: each waits for the last.
-pub const DECIDED_TOGETHER: usize = 64;
-
 /// Time since a fixed moment; passed in, so that nothing below the binaries reads a clock.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -185,12 +182,7 @@ impl Drive<'_> {
             Effect::Copy(group) => self.ship(group, true).await?,
             Effect::CatchUp(group) => self.ship(group, false).await?,
             Effect::Decide(group) => self.decide(group).await?,
-            Effect::Close(subject) => {
-                let started = (self.lane.clock)();
-                retry!(self.lane.source.close(self.move_id, subject));
-                self.closed_since = Some(started);
-                Answer::Done
-            }
+            Effect::Close(subject) => self.close(subject).await?,
             Effect::Reopen(subject) => {
                 retry!(self.lane.source.reopen(self.move_id, subject));
                 self.closed_since = None;
@@ -342,27 +334,41 @@ impl Drive<'_> {
     }
 
     async fn decide(&mut self, group: &[Subject]) -> Result<Answer> {
+        let decisions = retry!(self.lane.source.decide(self.move_id, group));
+        let now = (self.lane.clock)();
         let mut verdicts = Vec::new();
-        for part in group.chunks(DECIDED_TOGETHER) {
-            let decisions = retry!(self.lane.source.decide(self.move_id, part));
-            let now = (self.lane.clock)();
-            for decision in decisions {
-                let verdict = match decision.outcome {
-                    Outcome::Decided(held) => {
-                        let pause = self.closed_since.map_or(held, |since| now - since);
-                        self.report.pauses.push(pause);
-                        self.decided.push((pause, now));
-                        Verdict::Decided
-                    }
-                    Outcome::Touched => Verdict::Touched,
-                    Outcome::Busy => Verdict::Busy,
-                    Outcome::SchemaChanged => Verdict::SchemaChanged,
-                    Outcome::NotOurs => Verdict::NotOurs,
-                };
-                verdicts.push((decision.subject, verdict));
-            }
+        for decision in decisions {
+            let verdict = match decision.outcome {
+                Outcome::Decided(held) => {
+                    let pause = self.closed_since.map_or(held, |since| now - since);
+                    self.report.pauses.push(pause);
+                    self.decided.push((pause, now));
+                    Verdict::Decided
+                }
+                Outcome::Touched => Verdict::Touched,
+                Outcome::Busy => Verdict::Busy,
+                Outcome::SchemaChanged => Verdict::SchemaChanged,
+                Outcome::NotOurs => Verdict::NotOurs,
+            };
+            verdicts.push((decision.subject, verdict));
         }
         Ok(Answer::Decided(verdicts))
+    }
+
+    /// Makes new writers wait. Somebody who cannot be closed now is opened again and tried later.
+    async fn close(&mut self, subject: &Subject) -> Result<Answer> {
+        let started = (self.lane.clock)();
+        match self.lane.source.close(self.move_id, subject).await {
+            Ok(()) => {
+                self.closed_since = Some(started);
+                Ok(Answer::Done)
+            }
+            Err(error) if error.kind() == Kind::RetryNow => {
+                retry!(self.lane.source.reopen(self.move_id, subject));
+                Ok(Answer::NotShipped { reason: with_hint(&error) })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn settle(&mut self, group: &[Subject]) -> Result<Answer> {

@@ -5,14 +5,21 @@ use crate::error::Result;
 use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::report::Failure;
-use domicile_store::{Departure, Kind};
+use domicile_store::{Departure, Engine, Kind};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// Rows deleted in one commit at most: the application's own commits come in between.
-const ROWS_AT_ONCE: u64 = 20_000;
+/// Rows deleted in one commit at most: the application's own commits come in between. At SQLite
+/// nobody else writes meanwhile.
+const fn rows_at_once(engine: Engine) -> u64 {
+    match engine {
+        Engine::Postgres => 20_000,
+        Engine::Sqlite => 500,
+    }
+}
+
 /// How many quiet periods an erasure waits for one without refusals before it goes on anyway.
 const QUIET_AT_MOST: u32 = 20;
 /// How often a busy database is asked again.
@@ -36,6 +43,18 @@ pub(crate) struct Eraser<'a> {
     pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
 }
 
+/// An error with what it came from.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(source) = below {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        below = source.source();
+    }
+    text
+}
+
 impl Eraser<'_> {
     /// Erases what comes until nothing more comes or a stop is called for.
     pub(crate) async fn run(
@@ -53,7 +72,7 @@ impl Eraser<'_> {
             match self.erase(&erasure).await {
                 Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
                 Err(error) if error.kind() == Kind::Operator => {
-                    let reason = format!("decided and settled, but not erased: {error}");
+                    let reason = format!("decided and settled, but not erased: {}", chain(&error));
                     report.failures.extend(erasure.subjects.iter().take(1).map(|subject| {
                         Failure { subject: subject.clone(), reason: reason.clone() }
                     }));
@@ -96,10 +115,11 @@ impl Eraser<'_> {
                 place.insert(site.departure(self.platform.closure.clone()).await?)
             }
         };
+        let limit = rows_at_once(site.engine());
         let mut rows = 0;
         let mut tries = 0;
         loop {
-            match departure.erase(erasure.move_id, &erasure.subjects, ROWS_AT_ONCE).await {
+            match departure.erase(erasure.move_id, &erasure.subjects, limit).await {
                 Ok(erased) => {
                     rows += erased.rows;
                     tries = 0;

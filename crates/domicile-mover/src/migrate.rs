@@ -12,7 +12,7 @@ use crate::report::{Failure, MigrateReport};
 use crate::step::Batch;
 use crate::verify::Merge;
 use domicile_model::{MoveId, State, Subject};
-use domicile_store::Installation;
+use domicile_store::{Engine, Installation};
 use jiff::{SignedDuration, Timestamp};
 use queue::{Work, queue};
 use std::collections::btree_map::Entry;
@@ -27,8 +27,8 @@ use totals::{Totals, finish};
 pub struct Options {
     /// Batches under way at once.
     pub lanes: usize,
-    /// People per batch.
-    pub batch: usize,
+    /// People per batch; `None` for what suits the engine.
+    pub batch: Option<usize>,
     /// How long decided rows stay, fenced, before they are deleted.
     pub erase_after: Duration,
     /// How long no refusal must have been given before rows are deleted.
@@ -41,7 +41,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             lanes: 2,
-            batch: 400,
+            batch: None,
             erase_after: Duration::ZERO,
             quiet: Duration::from_millis(200),
             keep_tombstones: Duration::from_secs(30 * 24 * 3600),
@@ -117,7 +117,8 @@ pub async fn migrate(
     let (erasures, due) = unbounded_channel();
     send_due(&mut found, options, surroundings.now, &erasures);
     let (halt, halted) = tokio::sync::watch::channel(*surroundings.stop.borrow());
-    let work = queue(found.resume, listing.candidates, options.batch.max(1));
+    let batch = options.batch.unwrap_or_else(|| people_per_batch(platform)).max(1);
+    let work = queue(found.resume, listing.candidates, batch);
     let mut totals = Totals::default();
     totals.to_move = work.iter().map(Work::people).sum();
     totals.report.already_home = listing.already_home;
@@ -150,6 +151,14 @@ pub async fn migrate(
     report.stopped = *surroundings.stop.borrow();
     report.seconds = ((surroundings.clock)() - started).as_secs_f64();
     Ok(report)
+}
+
+/// At SQLite a batch arrives under the database's only write lock, so it must be short.
+fn people_per_batch(platform: &Platform) -> usize {
+    match platform.sites.first().map(|site| site.engine()) {
+        Some(Engine::Sqlite) => 100,
+        _ => 400,
+    }
 }
 
 async fn check_installed(platform: &Platform) -> Result<()> {

@@ -15,6 +15,9 @@ use domicile_model::Subject;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+/// How many people are decided in one commit, and settled before the next: each waits for the
+/// last of them.
+pub const DECIDED_TOGETHER: usize = 64;
 /// How long somebody may be in the way of a decision before new writers are made to wait.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// After how many rounds of catching up new writers are made to wait.
@@ -68,7 +71,8 @@ pub enum Answer {
         /// People without a root row.
         vanished: Vec<Subject>,
     },
-    /// Rows could not be shipped; nothing of this group was committed.
+    /// Rows could not be shipped, and nothing of this group was committed; or a person could not
+    /// be closed.
     NotShipped {
         /// Why, one sentence.
         reason: String,
@@ -284,7 +288,8 @@ impl Batch {
             self.rounds += 1;
             return Effect::CatchUp(copied);
         }
-        let clean = self.having(|p| *p == Progress::Clean);
+        let mut clean = self.having(|p| *p == Progress::Clean);
+        clean.truncate(DECIDED_TOGETHER);
         if let Some(subject) = self.somebody_in_the_way(now) {
             self.closing = Some(Closing { subject: subject.clone(), since: now, is_closed: false });
             return Effect::Close(subject);

@@ -362,7 +362,9 @@ pub trait Arrival: Send {
     async fn mark(&mut self) -> Result<()>;
 
     /// Opens the one transaction in which a batch arrives. Deletes what stands here of the extent
-    /// as far as the people of the extent own it here, and are arriving under this announcement.
+    /// as far as the people of the extent own it here, and are arriving under this announcement,
+    /// and were copied by it before: anything else under their keys was not brought by this move,
+    /// stays, and makes the import or the comparison fail.
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()>;
 
     /// Loads one table's rows; returns their number. A row that stands here under the same key is
@@ -388,7 +390,6 @@ pub trait Arrival: Send {
     /// `arriving → resident`, for these people under this move only. The commit is durable.
     async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()>;
 
-    /// After a withdrawal: deletes what has arrived for these people under this move, and their
-    /// entries.
+    /// After a withdrawal: deletes what this move has brought for these people, and their entries.
     async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()>;
 }

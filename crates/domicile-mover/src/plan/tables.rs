@@ -244,6 +244,9 @@ fn warn(table: &Table, closure: &Closure, at: usize, sites: usize, draft: &mut D
 /// Whether a key column takes its values from a counter that every site has for itself.
 fn draws_numbers(table: &Table, column: &Column) -> bool {
     let default = column.default.as_deref().unwrap_or_default();
+    if table.foreign_keys.iter().any(|key| key.columns.contains(&column.name)) {
+        return false;
+    }
     let is_alone = table.primary_key.as_slice() == [column.name.clone()];
     default.starts_with("nextval(")
         || default.ends_with("AS IDENTITY")

@@ -41,15 +41,21 @@ impl Batch {
                     self.judge(&subject, verdict, now);
                 }
             }
-            (Effect::Close(_), _) => {
+            (Effect::Close(subject), Answer::NotShipped { reason }) => {
+                self.closing = None;
+                self.in_the_way_since.remove(subject);
+                self.rounds = 0;
+                if self.count_try(subject) >= TRIES {
+                    self.set(subject, Progress::Leaving(Some(reason)));
+                }
+            }
+            (Effect::Close(subject), _) => {
                 if let Some(closing) = &mut self.closing {
                     closing.is_closed = true;
                     closing.since = now;
                 }
                 // Whoever was writing before the door closed may have touched something.
-                if let Effect::Close(subject) = effect {
-                    self.set(subject, Progress::Copied);
-                }
+                self.set(subject, Progress::Copied);
             }
             (Effect::Reopen(subject), _) => {
                 self.closing = None;

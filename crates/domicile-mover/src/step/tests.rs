@@ -124,6 +124,9 @@ impl Simulation<'_> {
             Effect::Decide(group) => self.decide(group),
             Effect::Close(subject) => {
                 assert!(self.truth.values().all(|t| !t.is_closed), "one door at a time");
+                if self.luck.draw(4) == 1 {
+                    return Answer::NotShipped { reason: "busy".to_owned() };
+                }
                 self.person(subject).is_closed = true;
                 Answer::Done
             }

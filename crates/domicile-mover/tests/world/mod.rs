@@ -153,7 +153,7 @@ pub fn wishes() -> Wishes {
 
 /// Options for tests: small batches, no waiting before erasure.
 pub fn options() -> Options {
-    Options { batch: 20, quiet: Duration::ZERO, ..Options::default() }
+    Options { batch: Some(20), quiet: Duration::ZERO, ..Options::default() }
 }
 
 /// Surroundings with a real clock; the sender stops the run.

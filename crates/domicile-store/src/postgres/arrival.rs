@@ -47,15 +47,17 @@ impl PostgresArrival {
         }
     }
 
-    /// People of this announcement who are arriving here, and no others.
-    async fn arriving(&self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
+    /// People of this announcement who are arriving here and whose rows have been committed here:
+    /// what stands here under anybody else's key was not brought by this move.
+    async fn copied(&self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
         let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
         let rows = self
             .session
             .client
             .query(
                 "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                 AND s.move_id = $2 AND s.state = 'arriving' ORDER BY s.subject FOR NO KEY UPDATE",
+                 AND s.move_id = $2 AND s.state = 'arriving' AND s.copied \
+                 ORDER BY s.subject FOR NO KEY UPDATE",
                 &[&names, &move_id.0],
             )
             .await
@@ -78,10 +80,14 @@ impl PostgresArrival {
             .await
     }
 
+    /// Deletes what an earlier copy of this move brought.
     async fn clear_people(&self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
-        let arriving = self.arriving(move_id, subjects).await?;
-        extent::choose_people(&self.session, &self.closure, &arriving).await?;
-        extent::delete_chosen(&self.session, &self.closure, Chosen::People).await?;
+        let copied = self.copied(move_id, subjects).await?;
+        if !copied.is_empty() {
+            extent::choose_people(&self.session, &self.closure, &copied).await?;
+            extent::delete_chosen(&self.session, &self.closure, Chosen::People).await?;
+            self.session.batch("DELETE FROM pg_temp.domicile_batch").await?;
+        }
         Ok(())
     }
 }
@@ -164,7 +170,10 @@ impl Arrival for PostgresArrival {
         self.session.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         self.open = Some((announcement.clone(), extent.clone()));
         match extent {
-            Extent::People(subjects) => self.clear_people(announcement.move_id, subjects).await,
+            Extent::People(subjects) => {
+                self.clear_people(announcement.move_id, subjects).await?;
+                extent::choose_people(&self.session, &self.closure, subjects).await
+            }
             Extent::Touched(touched) => {
                 extent::choose_rows(&self.session, &self.closure, touched).await?;
                 extent::delete_chosen(&self.session, &self.closure, Chosen::Rows).await?;
@@ -275,13 +284,15 @@ impl Arrival for PostgresArrival {
     async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
         self.session.batch("BEGIN").await?;
         let run = async {
-            let arriving = self.arriving(move_id, subjects).await?;
-            let names: Vec<&str> = arriving.iter().map(Subject::as_str).collect();
-            extent::choose_people(&self.session, &self.closure, &arriving).await?;
-            extent::delete_chosen(&self.session, &self.closure, Chosen::People).await?;
+            self.clear_people(move_id, subjects).await?;
+            let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
             self.session
                 .client
-                .execute("DELETE FROM domicile.subject s WHERE s.subject = ANY ($1)", &[&names])
+                .execute(
+                    "DELETE FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                     AND s.move_id = $2 AND s.state = 'arriving'",
+                    &[&names, &move_id.0],
+                )
                 .await
                 .map_err(|e| self.failed(e))?;
             self.session.batch("COMMIT").await

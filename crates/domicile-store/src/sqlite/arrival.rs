@@ -92,6 +92,10 @@ impl SqliteArrival {
     }
 }
 
+/// Whose rows were committed here by this move: what stands under anybody else's key was not
+/// brought by it.
+const BROUGHT: &str = "subject IN (SELECT subject FROM domicile_subject WHERE copied = 1)";
+
 /// Whose rows may be written here under this announcement.
 fn arriving(announcement: &Announcement) -> String {
     format!(
@@ -134,9 +138,11 @@ impl Arrival for SqliteArrival {
         self.lane
             .work(move |connection, selection| {
                 connection.execute_batch("BEGIN IMMEDIATE").doing("beginning a batch")?;
+                let brought = format!("{eligible} AND {BROUGHT}");
                 let cleared = selection
-                    .choose(connection, &chosen, &eligible)
-                    .and_then(|()| selection.delete(connection));
+                    .choose(connection, &chosen, &brought)
+                    .and_then(|()| selection.delete(connection))
+                    .and_then(|_| selection.choose(connection, &chosen, &eligible));
                 if cleared.is_err() {
                     roll_back(connection);
                 }
@@ -316,8 +322,9 @@ fn abandon(
            WHERE state = 'arriving' AND move_id = {})",
         move_id.0
     );
-    selection.choose_people(connection, subjects, &arriving)?;
+    selection.choose_people(connection, subjects, &format!("{arriving} AND {BROUGHT}"))?;
     selection.delete(connection)?;
+    selection.choose_people(connection, subjects, &arriving)?;
     let batch = crate::sqlite::extent::BATCH;
     let stand = format!(
         "UPDATE domicile_gone SET suspended = 0,

@@ -1,0 +1,148 @@
+//! The command line as users write it.
+
+use crate::exit::Exit;
+use crate::screen;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use jiff::civil::Date;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Moves each person's rows to a data centre under the law of the place they live in, while the
+/// application runs.
+#[derive(Debug, Parser)]
+#[command(name = "domicile", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 10 denied by policy, \
+                          11 verification mismatch, 12 stopped (run it again), 70 internal.";
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "PATH", default_value = "domicile.toml")]
+    pub(crate) config: PathBuf,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress on the terminal.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Tell more of what happens, on stderr; twice for still more. `RUST_LOG` says it finer.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// The commands, in the order in which they are used.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what would move where, every edge that crosses people, and everything refused.
+    Plan,
+    /// Make every site ready: schema, reference tables, journal and fences.
+    Prepare,
+    /// Move everybody to their home. Stopped anywhere, it goes on when run again.
+    Migrate(MigrateArgs),
+    /// Count who is at home and who is not, with rate and time left while people move.
+    Status,
+    /// Find one person.
+    Locate(LocateArgs),
+    /// Scan every site for what must not be there.
+    Verify,
+    /// Read residences from text lines on stdin; prints one JSON object per line.
+    Residence(ResidenceArgs),
+    /// Move a made-up platform's people between four embedded sites under live writes.
+    Demo(DemoArgs),
+}
+
+/// `migrate`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// Batches under way at once.
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub(crate) lanes: NonZeroUsize,
+    /// People per batch [default: 400 at PostgreSQL; 100 at SQLite, where a batch arrives under the
+    /// database's only write lock].
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
+}
+
+/// `locate`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LocateArgs {
+    /// The person's primary key as the database prints it; of several columns, a JSON array.
+    pub(crate) subject: String,
+}
+
+/// `residence`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ResidenceArgs {
+    /// The day whose law applies, as YYYY-MM-DD; today without it.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) on: Option<Date>,
+}
+
+/// `demo`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How many people the platform has.
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    pub(crate) subjects: u64,
+    /// Where the sites' databases and the configuration are left.
+    #[arg(long, value_name = "D", default_value = "./demo")]
+    pub(crate) dir: PathBuf,
+}
+
+/// Tells what the command line came to when it is no command: help, the version, or a mistake in
+/// the form all errors have.
+pub(crate) fn answer(told: &clap::Error) -> Exit {
+    let help = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !told.use_stderr() || told.kind() == help {
+        // A closed stream leaves nobody to tell.
+        let _ = told.print();
+        return if told.use_stderr() { Exit::Usage } else { Exit::Ok };
+    }
+    screen::say(as_house_error(&told.to_string()));
+    Exit::Usage
+}
+
+fn as_house_error(text: &str) -> String {
+    let mut lines = Vec::new();
+    let mut hint = "try --help";
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("tip: ") {
+            Some(tip) => hint = tip,
+            None if line.starts_with("Usage: ") || line.starts_with("For more info") => {}
+            None => lines.push(line),
+        }
+    }
+    format!("{}\nhint: {hint}", lines.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(arguments: &[&str]) -> String {
+        as_house_error(&Cli::try_parse_from(arguments).unwrap_err().to_string())
+    }
+
+    #[test]
+    fn mistakes_have_the_form_of_all_errors() {
+        assert_eq!(
+            told(&["domicile", "plann"]),
+            "error: unrecognized subcommand 'plann'\nhint: a similar subcommand exists: 'plan'"
+        );
+        assert_eq!(
+            told(&["domicile", "locate"]),
+            "error: the following required arguments were not provided: <SUBJECT>\nhint: try --help"
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! `domicile migrate`: moves everybody to their home, or goes on where an earlier run stopped.
+
+use crate::ambient;
+use crate::cli::{Global, MigrateArgs};
+use crate::config::Config;
+use crate::exit::{Exit, Result};
+use crate::platform;
+use crate::screen::{self, aligned};
+use crate::sites;
+use crate::stop::Signals;
+use domicile_mover::migrate::{Options, Surroundings, migrate};
+use domicile_mover::report::{MigrateReport, Percentiles};
+use indicatif::{HumanBytes, HumanCount};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+/// How many failures the text names; JSON has them all.
+const NAMED: usize = 10;
+
+/// Moves; the first signal stops it at the next safe point, the second at once. Neither loses
+/// anything.
+pub(crate) async fn run(global: &Global, args: &MigrateArgs) -> Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let stop = signals.stop();
+    tokio::select! {
+        ended = move_everybody(global, args, stop) => ended,
+        () = signals.second() => {
+            screen::say("hint: run domicile migrate again; it goes on where this one stopped");
+            Ok(Exit::Stopped)
+        }
+    }
+}
+
+async fn move_everybody(
+    global: &Global,
+    args: &MigrateArgs,
+    stop: tokio::sync::watch::Receiver<bool>,
+) -> Result<Exit> {
+    let config = Config::read(&global.config)?;
+    let sites = sites::open(&config).await?;
+    let plan = platform::plan_schema(&config, &sites).await?;
+    platform::demand_accepted(&plan)?;
+    let platform = platform::of_plan(&config, sites, &plan)?;
+    let options = Options {
+        lanes: args.lanes.get(),
+        batch: args.batch.map(NonZeroUsize::get),
+        erase_after: config.erase.after,
+        quiet: config.erase.quiet,
+        keep_tombstones: config.erase.tombstones,
+    };
+    let bar = screen::bar(global.quiet);
+    let shown = bar.clone();
+    let surroundings = Surroundings {
+        clock: ambient::clock(),
+        now: ambient::now(),
+        move_id: ambient::move_ids(),
+        progress: Arc::new(move |progress| {
+            shown.set_length(progress.to_move);
+            shown.set_position(progress.moved);
+            shown.set_message(format!("{} rows", HumanCount(progress.rows)));
+        }),
+        stop,
+    };
+    let report = migrate(&platform, &options, &surroundings).await;
+    bar.finish_and_clear();
+    let report = report?;
+    screen::show(global.json, &report, text)?;
+    if report.stopped {
+        screen::say("stopped, and nothing is half-done");
+        screen::say("hint: run domicile migrate again; it goes on where this one stopped");
+        return Ok(Exit::Stopped);
+    }
+    Ok(exit(&report))
+}
+
+fn exit(report: &MigrateReport) -> Exit {
+    let is_well = report.failed == 0 && report.failures.is_empty();
+    if is_well { Exit::Ok } else { Exit::Failed }
+}
+
+fn text(report: &MigrateReport) -> String {
+    let count = |number: u64| HumanCount(number).to_string();
+    let seconds = |seconds: f64| format!("{seconds:.1} s");
+    let spread = |found: Percentiles| {
+        format!("{:.1} ms p50, {:.1} p99, {:.1} max", found.p50, found.p99, found.max)
+    };
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let spent = &report.spent;
+    let mut text = aligned(&[
+        row("moved", count(report.moved)),
+        row("  of unknown residence", count(report.held)),
+        row("already home", count(report.already_home)),
+        row("failed", count(report.failed)),
+        row("rows", count(report.rows)),
+        row("rows compared", count(report.compared_rows)),
+        row("  that differed", count(report.mismatches)),
+        row("rows erased behind", count(report.erased_rows)),
+        row("people pending erasure", count(report.pending_erasure)),
+    ]);
+    text.push('\n');
+    text.push_str(&aligned(&[
+        row("pause", spread(report.pause_ms)),
+        row("handover", spread(report.handover_ms)),
+        row("took", format!("{}, {}", seconds(report.seconds), HumanBytes(report.bytes))),
+    ]));
+    text.push_str("\nwhere the time went, over all lanes\n");
+    text.push_str(&aligned(&[
+        row("announcing", seconds(spent.announcing)),
+        row("copying", seconds(spent.copying)),
+        row("comparing", seconds(spent.comparing)),
+        row("deciding", seconds(spent.deciding)),
+        row("erasing", seconds(spent.erasing)),
+    ]));
+    if !report.failures.is_empty() {
+        text.push_str("\nnot moved\n");
+        for failure in report.failures.iter().take(NAMED) {
+            text.push_str(&format!("  {}: {}\n", failure.subject, failure.reason));
+        }
+        if report.failures.len() > NAMED {
+            text.push_str(&format!(
+                "  and {} more; --json names them all\n",
+                report.failures.len() - NAMED
+            ));
+        }
+    }
+    text
+}

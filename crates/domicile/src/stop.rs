@@ -1,0 +1,47 @@
+//! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the program.
+
+use crate::exit::{Failure, Result};
+use crate::screen;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// Both signals, from now on.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    stop: watch::Sender<bool>,
+}
+
+impl Signals {
+    /// Takes both signals over. From here on the program no longer dies of the first one.
+    pub(crate) fn listen() -> Result<Self> {
+        let take = |kind| {
+            signal(kind).map_err(|error| Failure::failed("signals cannot be heard").because(&error))
+        };
+        Ok(Signals {
+            interrupt: take(SignalKind::interrupt())?,
+            terminate: take(SignalKind::terminate())?,
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// Becomes true with the first signal.
+    pub(crate) fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// Passes the first signal on; returns with the second, when the caller must end at once.
+    pub(crate) async fn second(&mut self) {
+        self.next().await;
+        self.stop.send_replace(true);
+        screen::say("stopping at the next safe point; once more to end at once");
+        self.next().await;
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `kill -9` at random moments between real PostgreSQL servers, while an application writes at
+//! three isolation levels; then one more run.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    unreachable_pub,
+    reason = "helpers of tests, shared with another test; a failure should stop where it happens"
+)]
+
+#[path = "../../domicile-mover/tests/world/mod.rs"]
+mod world;
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::process::Command;
+use world::{SITES, World, write_until};
+
+const PEOPLE: i64 = 3000;
+const KILLS: usize = 20;
+
+fn configuration(world: &World) -> String {
+    let mut text = "[subjects]\ntable = \"users\"\nresidence = { code = \"country\" }\n".to_owned();
+    for ((name, territory), database) in SITES.iter().zip(&world.databases) {
+        let url = &database.mover_url;
+        writeln!(text, "[sites.{name}]\nterritory = \"{territory}\"\nurl = \"{url}\"").unwrap();
+    }
+    text.push_str(
+        "[[homes]]\nregimes = [\"EU\", \"EEA\"]\nsites = [\"dub1\", \"osl1\"]\n\
+         [[homes]]\nregimes = [\"*\"]\nsites = [\"iad1\"]\n\
+         [tables.likes]\nowner = \"user_id\"\nsoft = [\"post_id\"]\n\
+         [erase]\nquiet = \"0s\"\n",
+    );
+    text
+}
+
+fn domicile(config: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_domicile"));
+    command.arg("--quiet").arg("--json").arg("--config").arg(config).args(arguments);
+    command.stdout(std::process::Stdio::null()).kill_on_drop(true);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_twenty_times_and_run_once_more_nothing_is_lost() {
+    let world = Arc::new(World::with(PEOPLE).await);
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("domicile.toml");
+    std::fs::write(&config, configuration(&world)).unwrap();
+    assert!(domicile(&config, &["prepare"]).status().await.unwrap().success());
+    let start = world.sum("select count(*) from posts where nonce = 'start'").await;
+
+    let stop = Arc::new(AtomicU64::new(0));
+    let writers: Vec<_> = ["read committed", "repeatable read", "serializable"]
+        .into_iter()
+        .zip(0..)
+        .map(|(isolation, writer)| {
+            let (world, stop) = (world.clone(), stop.clone());
+            tokio::spawn(async move { write_until(&world, writer, PEOPLE, isolation, &stop).await })
+        })
+        .collect();
+    let mut killed = 0;
+    for _ in 0..KILLS {
+        let mut child = domicile(&config, &["migrate", "--batch", "20"]).spawn().unwrap();
+        let moment = Duration::from_millis(rand::random_range(50..900));
+        if let Ok(ended) = tokio::time::timeout(moment, child.wait()).await {
+            assert!(ended.unwrap().success(), "a run that was not killed must succeed");
+            break;
+        }
+        child.kill().await.unwrap();
+        killed += 1;
+    }
+    assert!(killed >= KILLS / 2, "only {killed} runs were killed; give it more people");
+    let source = world.app(0).await;
+    let count = "select count(*) from users where country <> 'US'";
+    let left: i64 = source.query_one(count, &[]).await.unwrap().get(0);
+    assert!(left < PEOPLE / 2, "no killed run got far enough to move anybody");
+    let last = domicile(&config, &["migrate"]).status().await.unwrap();
+    assert!(last.success(), "{last:?}");
+    stop.store(1, Ordering::Relaxed);
+
+    let mut finished = Vec::new();
+    for writer in writers {
+        finished.push(writer.await.unwrap());
+    }
+    let standing = world.nonces().await;
+    for done in &finished {
+        for nonce in &done.nonces {
+            assert_eq!(standing.get(nonce), Some(&1), "{nonce}");
+        }
+    }
+    let updates: u64 = finished.iter().map(|done| done.updates).sum();
+    let counted = world.sum("select coalesce(sum(writes), 0)::bigint from users").await;
+    assert_eq!(counted.unsigned_abs(), updates, "acknowledged updates of {killed} killed runs");
+    assert_eq!(world.sum("select count(*) from posts where nonce = 'start'").await, start);
+    assert_eq!(domicile(&config, &["verify"]).status().await.unwrap().code(), Some(0));
+}
