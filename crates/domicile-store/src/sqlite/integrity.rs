@@ -178,7 +178,7 @@ impl<'c> Stale<'c> {
     }
 
     /// Whether this person is arriving from the same source, and what stands here of theirs was
-    /// shipped before the mark.
+    /// shipped, and before the mark.
     fn is_arriving(&self, subject: &str) -> Result<bool> {
         self.find_arriving(subject, "shipped <= ?3")
     }
@@ -191,7 +191,7 @@ impl<'c> Stale<'c> {
     fn find_arriving(&self, subject: &str, when: &str) -> Result<bool> {
         let sql = format!(
             "SELECT EXISTS (SELECT 1 FROM domicile_subject
-             WHERE subject = ?1 AND state = 'arriving' AND peer = ?2 AND {when})"
+             WHERE subject = ?1 AND state = 'arriving' AND peer = ?2 AND copied = 1 AND {when})"
         );
         let mark = self.mark.unwrap_or(-1);
         self.connection
