@@ -73,7 +73,7 @@ impl Departure for PostgresDeparture {
             transaction
                 .query(
                     "INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer, fingerprint) \
-                     SELECT u, 'moving', true, $1, $2, domicile.fingerprint() \
+                     SELECT u, 'moving', true, $1, $2, (SELECT domicile.fingerprint()) \
                      FROM pg_catalog.unnest($3::text[]) AS u ORDER BY u COLLATE \"C\" \
                      ON CONFLICT (subject) DO UPDATE SET state = 'moving', fenced = true, \
                          move_id = excluded.move_id, peer = excluded.peer, copied = false, \

@@ -16,6 +16,18 @@ pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Resul
     Ok(())
 }
 
+async fn is_partitioned(session: &Session, name: &str) -> Result<bool> {
+    let row = session
+        .client
+        .query_one(
+            "SELECT c.relkind = 'p' FROM pg_catalog.pg_class c WHERE c.oid = $1::text::regclass",
+            &[&name],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(row.get(0))
+}
+
 /// Deletes up to `limit` rows of one table for the people in the batch.
 async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64) -> Result<u64> {
     let table = &closure.owned[at];
@@ -23,11 +35,19 @@ async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64
     let from = extent::people_from(closure, at);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let kept = referred_columns(closure, at);
-    let delete = format!(
-        "DELETE FROM {name} AS d USING (SELECT {keys} FROM {from} LIMIT $1) AS x WHERE {on}",
-        keys = idents("t0.", &table.key),
-        on = equal("d", &table.key, "x", &table.key),
-    );
+    // A row's place is found faster than its key, and stays: nobody writes about people who left.
+    // Only in a partitioned table does a place not name one row.
+    let delete = if is_partitioned(session, &name).await? {
+        format!(
+            "DELETE FROM {name} AS d USING (SELECT {keys} FROM {from} LIMIT $1) AS x WHERE {on}",
+            keys = idents("t0.", &table.key),
+            on = equal("d", &table.key, "x", &table.key),
+        )
+    } else {
+        format!(
+            "DELETE FROM {name} AS d WHERE d.ctid = ANY (ARRAY(SELECT t0.ctid FROM {from} LIMIT $1))"
+        )
+    };
     let statement = if kept.is_empty() {
         delete
     } else {
