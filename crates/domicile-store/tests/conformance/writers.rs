@@ -39,6 +39,44 @@ async fn a_transaction_that_read_before_the_decision_is_refused_at_each_isolatio
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_erasure_a_direct_writer_is_told_what_the_design_promises_at_each_isolation_level() {
+    for (level, stale) in
+        [("read committed", "DM001"), ("repeatable read", "40001"), ("serializable", "40001")]
+    {
+        let stage = PostgresStage::ready().await;
+        let mut lane = stage.copied(&["1"]).await;
+        let begin = format!("begin isolation level {level}");
+        // One transaction that has read before the erasure, for each way of writing.
+        let insert = "insert into users (id, handle) values (1, 'again')";
+        let update = "update users set city = 'nowhere' where id = 1";
+        let delete = "delete from likes where user_id = 1";
+        lane.catch_up_and_decide().await;
+        lane.settle().await;
+        let mut before = Vec::new();
+        for sql in [insert, update, delete] {
+            let mut app = stage.app(End::Source).await;
+            app.run(&format!("{begin}; select * from users")).await.unwrap();
+            before.push((sql, app));
+        }
+        lane.erase().await;
+        for (sql, mut app) in before {
+            if level == "read committed" && sql != insert {
+                assert_eq!(app.run(sql).await, Ok(0), "{level}: {sql}");
+            } else {
+                // An older snapshot still sees the rows, and is told that they changed.
+                let codes = if sql == insert { vec!["DM001", stale, "23505"] } else { vec![stale] };
+                refused(app.as_mut(), sql, &codes).await;
+            }
+        }
+        let mut app = stage.app(End::Source).await;
+        app.run(&begin).await.unwrap();
+        assert_eq!(app.run(update).await, Ok(0), "{level}");
+        assert_eq!(app.run(delete).await, Ok(0), "{level}");
+        refused(app.as_mut(), insert, &["DM001"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_busy_one_of_a_batch_is_left_out() {
     let stage = PostgresStage::ready().await;
     let mut lane = stage.copied(&["1", "2"]).await;
