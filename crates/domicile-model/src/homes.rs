@@ -129,3 +129,91 @@ fn score(subject: &Subject, site: &SiteSpec) -> f64 {
     let uniform = ((u64::from_be_bytes(head) >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
     -f64::from(site.weight) / uniform.ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::residence::from_code;
+    use crate::site::Operator;
+    use jiff::civil::date;
+
+    fn site(name: &str, territory: &str, weight: u32) -> SiteSpec {
+        SiteSpec {
+            name: name.parse().unwrap(),
+            territory: territory.parse().unwrap(),
+            weight,
+            operator: None,
+        }
+    }
+
+    fn rule(regimes: &[&str], sites: &[&str]) -> HomeRule {
+        HomeRule {
+            regimes: regimes.iter().map(|r| (*r).to_owned()).collect(),
+            sites: sites.iter().map(|s| s.parse().unwrap()).collect(),
+            refuse_control: Vec::new(),
+        }
+    }
+
+    fn sites() -> Vec<SiteSpec> {
+        vec![site("iad1", "US", 1), site("dub1", "IE", 1), site("dub2", "IE", 2)]
+    }
+
+    fn home(homes: &Homes, subject: &str, code: &str) -> Option<String> {
+        let residence = from_code(Some(code), date(2026, 11, 21));
+        match homes.place(&Subject::new(subject), &residence) {
+            Placement::At(site) => Some(site.to_string()),
+            Placement::Nowhere => None,
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let rules = vec![rule(&["EU"], &["dub1"]), rule(&["EU", "*"], &["iad1"])];
+        let homes = Homes::new(rules, sites()).unwrap();
+        assert_eq!(home(&homes, "1", "FR").as_deref(), Some("dub1"));
+        assert_eq!(home(&homes, "1", "BR").as_deref(), Some("iad1"));
+    }
+
+    #[test]
+    fn a_star_does_not_match_an_unknown_residence() {
+        let homes = Homes::new(vec![rule(&["*"], &["iad1"])], sites()).unwrap();
+        assert_eq!(home(&homes, "1", "n/a"), None);
+        let rules = vec![rule(&["unknown"], &["dub1"]), rule(&["*"], &["iad1"])];
+        let homes = Homes::new(rules, sites()).unwrap();
+        assert_eq!(home(&homes, "1", "n/a").as_deref(), Some("dub1"));
+    }
+
+    #[test]
+    fn weights_share_people_and_a_new_site_takes_only_its_own() {
+        let place = |homes: &Homes| -> Vec<String> {
+            (0..6000).map(|n| home(homes, &n.to_string(), "FR").unwrap()).collect()
+        };
+        let two = Homes::new(vec![rule(&["EU"], &["dub1", "dub2"])], sites()).unwrap();
+        let before = place(&two);
+        let at_dub2 = before.iter().filter(|site| *site == "dub2").count();
+        assert!((3800..4200).contains(&at_dub2), "{at_dub2} of 6000 at twice the weight");
+        let mut more = sites();
+        more.push(site("osl1", "NO", 1));
+        let three = Homes::new(vec![rule(&["EU"], &["dub1", "dub2", "osl1"])], more).unwrap();
+        for (old, new) in before.iter().zip(place(&three)) {
+            assert!(*old == new || new == "osl1", "{old} became {new}");
+        }
+    }
+
+    #[test]
+    fn an_operator_that_a_refused_law_can_compel_is_refused() {
+        let mut sites = sites();
+        sites[1].operator = Some(Operator {
+            name: "Example".to_owned(),
+            third_party: true,
+            control: "CN".parse().unwrap(),
+        });
+        let mut refusing = rule(&["EU"], &["dub1", "nowhere"]);
+        refusing.refuse_control = vec!["CN".parse().unwrap()];
+        let faults = Homes::new(vec![refusing, rule(&["GB"], &[])], sites).unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert!(
+            matches!(&faults[0], BadHomes::RefusedControl { site, .. } if site.as_str() == "dub1")
+        );
+    }
+}

@@ -1,7 +1,11 @@
 //! The real driver, killed before and after every call it makes, while an application writes
 //! between any two of its steps; then one more run.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests; a failure should stop where it happens")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; a failure should stop where it happens"
+)]
 
 use domicile_model::{HomeRule, Homes, MoveId, SiteName, SiteSpec};
 use domicile_mover::migrate::{Options, Surroundings, migrate};
@@ -134,14 +138,14 @@ impl Writer {
         let at = *self.home.get(&person).unwrap_or(&0);
         let id = person.to_string();
         let nonce = format!("n{}", self.turn);
-        let written = if self.turn % 3 == 0 {
+        let written = if self.turn.is_multiple_of(3) {
             let sql = "UPDATE users SET seen = seen + 1 WHERE id = ?1";
             self.sites[at].execute(sql, &[&id])
         } else {
             self.sites[at].execute("INSERT INTO posts VALUES (?1, ?2)", &[&nonce, &id])
         };
         match written {
-            Ok(1) if self.turn % 3 == 0 => self.seen += 1,
+            Ok(1) if self.turn.is_multiple_of(3) => self.seen += 1,
             Ok(1) => self.posts.push(nonce),
             // Not here, or busy, or arriving: nothing was acknowledged. Look again next time.
             Ok(_) => drop(self.home.insert(person, 1)),

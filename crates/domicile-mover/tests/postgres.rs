@@ -126,3 +126,46 @@ async fn no_acknowledged_write_is_lost_at_any_isolation_level() {
     let found = verify(&platform).await.unwrap();
     assert!(found.is_clean(), "{found:?}");
 }
+
+/// `docs/trust.md` lists these rights; nothing else must be needed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mover_without_superuser_moves_with_the_rights_that_the_documentation_lists() {
+    let world = World::with(30).await;
+    let role = format!("plain_{}", world.databases[0].name);
+    for database in &world.databases {
+        let admin = connect(&database.superuser_url).await.unwrap();
+        let name = &database.name;
+        admin
+            .batch_execute(&format!(
+                "DO $d$ BEGIN CREATE ROLE {role} LOGIN BYPASSRLS; EXCEPTION WHEN duplicate_object THEN NULL; END $d$;
+                 GRANT app TO {role};
+                 GRANT pg_read_all_stats TO {role};
+                 GRANT SET ON PARAMETER session_replication_role TO {role};
+                 GRANT CREATE ON DATABASE {name} TO {role};
+                 GRANT CREATE ON SCHEMA public TO {role}"
+            ))
+            .await
+            .unwrap();
+    }
+    let sites = world.sites_as(&role).await;
+    let on = jiff::civil::date(2026, 11, 21);
+    let planned = domicile_mover::plan::plan(&sites, &world::homes(), &world::wishes(), on).await;
+    let plan = planned.unwrap();
+    assert_eq!(plan.refused, []);
+    prepare(&sites, &plan).await.unwrap();
+    let mut platform = world.platform(&plan).await;
+    platform.sites = sites;
+    let (surroundings, _stop) = surroundings();
+    let report = migrate(&platform, &options(), &surroundings).await.unwrap();
+    assert_eq!((report.moved, report.failed, report.pending_erasure), (15, 0, 0), "{report:?}");
+    assert!(verify(&platform).await.unwrap().is_clean());
+    // The application can write at the new home, and only there.
+    let mut codes = Vec::new();
+    for site in 0..world::SITES.len() {
+        let late = "insert into posts values (900, 3, 'late')";
+        let outcome = world.app(site).await.execute(late, &[]).await;
+        codes.push(outcome.err().map(|error| error.code().unwrap().code().to_owned()));
+    }
+    assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 1, "{codes:?}");
+    assert_eq!(codes[0].as_deref(), Some("23503"), "no parent is left at the old home");
+}

@@ -63,9 +63,15 @@ impl World {
 
     /// New connections to every site, as one process makes them.
     pub async fn sites(&self) -> Vec<Arc<dyn Site>> {
+        self.sites_as(domicile_testkit::MOVER_ROLE).await
+    }
+
+    /// The same, with another role for the mover.
+    pub async fn sites_as(&self, role: &str) -> Vec<Arc<dyn Site>> {
         let mut sites: Vec<Arc<dyn Site>> = Vec::new();
         for ((name, _), database) in SITES.iter().zip(&self.databases) {
-            let site = PostgresSite::connect(name.parse().unwrap(), &database.mover_url).await;
+            let url = database.mover_url.replace(domicile_testkit::MOVER_ROLE, role);
+            let site = PostgresSite::connect(name.parse().unwrap(), &url).await;
             sites.push(Arc::new(site.unwrap()));
         }
         sites

@@ -172,7 +172,8 @@ async fn indexes(session: &Session, names: &Names) -> Result<Vec<String>> {
 async fn rights(session: &Session, names: &Names) -> Result<Vec<String>> {
     let guarded =
         "SELECT 'DO $d$ BEGIN IF EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname = '
-            || pg_catalog.quote_literal(x.role) || ') THEN ' || x.statement || '; END IF; END $d$'";
+            || pg_catalog.quote_literal(x.role) || ') THEN ' || x.statement || '; END IF; '
+            || x.otherwise || 'END $d$'";
     let relations = "FROM pg_catalog.pg_class c
         WHERE c.oid = ANY ($1::text[]::regclass[]) OR (c.relkind = 'S' AND c.oid IN (
             SELECT d.objid FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass
@@ -180,13 +181,16 @@ async fn rights(session: &Session, names: &Names) -> Result<Vec<String>> {
             AND d.refobjid = ANY ($1::text[]::regclass[])))";
     let owners = format!(
         "{guarded} FROM (SELECT pg_catalog.pg_get_userbyid(c.relowner) AS role,
-            pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_catalog.pg_get_userbyid(c.relowner)) AS statement
+            pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_catalog.pg_get_userbyid(c.relowner)) AS statement,
+            -- A mover that may not give a table away lets its owner do everything with it.
+            pg_catalog.format('EXCEPTION WHEN insufficient_privilege THEN GRANT ALL ON TABLE %s TO %I; ',
+                c.oid::regclass, pg_catalog.pg_get_userbyid(c.relowner)) AS otherwise
             {relations} AND c.relkind <> 'S') AS x ORDER BY x.statement"
     );
     let grants = format!(
         "{guarded} FROM (SELECT g.role, pg_catalog.format('GRANT %s ON %s %s TO %I',
                 pg_catalog.string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type),
-                CASE WHEN c.relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass, g.role) AS statement
+                CASE WHEN c.relkind = 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass, g.role) AS statement, '' AS otherwise
             FROM (SELECT c.* {relations}) AS c, LATERAL pg_catalog.aclexplode(c.relacl) AS a,
                 LATERAL (SELECT pg_catalog.pg_get_userbyid(a.grantee) AS role) AS g
             WHERE a.grantee <> 0 GROUP BY g.role, c.oid, c.relkind) AS x ORDER BY x.statement"
