@@ -21,6 +21,7 @@ type Tables = BTreeMap<u32, Table>;
 
 pub(super) async fn read(session: &Session) -> Result<Catalog> {
     let mut tables = relations(session).await?;
+    count_unanalysed(session, &mut tables).await?;
     columns(session, &mut tables).await?;
     constraints(session, &mut tables).await?;
     indexes(session, &mut tables).await?;
@@ -97,6 +98,27 @@ async fn relations(session: &Session) -> Result<Tables> {
         tables.insert(row.get(0), table);
     }
     Ok(tables)
+}
+
+/// Above this size a table that was never analysed is not counted but estimated.
+const COUNTED_BYTES_MAX: u64 = 64 << 20;
+
+/// Before its first ANALYZE the planner knows nothing of a table.
+async fn count_unanalysed(session: &Session, tables: &mut Tables) -> Result<()> {
+    let statement =
+        format!("SELECT r.oid FROM ({RELATIONS}) r WHERE r.reltuples < 0 AND r.relkind <> 'f'");
+    for row in rows_of(session, &statement).await? {
+        let Some(table) = tables.get_mut(&row.get(0)) else { continue };
+        if table.bytes > COUNTED_BYTES_MAX {
+            // About a hundred bytes a row, index and overhead included.
+            table.rows = table.bytes / 100;
+            continue;
+        }
+        let count = format!("SELECT count(*) FROM {}", table.name.sql());
+        let row = session.client.query_one(&count, &[]).await.map_err(|e| session.failed(e))?;
+        table.rows = row.get::<_, i64>(0).unsigned_abs();
+    }
+    Ok(())
 }
 
 /// The planner's estimate; −1 before the first ANALYZE.
