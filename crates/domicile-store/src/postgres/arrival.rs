@@ -20,6 +20,9 @@ pub(super) struct PostgresArrival {
     closure: Arc<Closure>,
     wait: Option<Wait>,
     open: Option<(Announcement, Extent)>,
+    chosen: Chosen,
+    /// Whether rows have come or gone since the choice.
+    is_stale: bool,
     /// What had arrived when the mark was set, as a snapshot of this site.
     mark: String,
 }
@@ -32,17 +35,36 @@ impl PostgresArrival {
         let session = sessions.open().await?;
         extent::create_tables(&session, &closure).await?;
         extent::create_stages(&session, &closure).await?;
-        Ok(PostgresArrival { session, closure, wait: None, open: None, mark: NO_MARK.to_owned() })
+        Ok(PostgresArrival {
+            session,
+            closure,
+            wait: None,
+            open: None,
+            chosen: Chosen::People,
+            is_stale: false,
+            mark: NO_MARK.to_owned(),
+        })
     }
 
     fn failed(&self, error: tokio_postgres::Error) -> Error {
         self.session.failed(error)
     }
 
-    fn chosen(&self) -> Result<Chosen> {
+    /// What notes name may stand elsewhere than before rows were loaded.
+    async fn choose_again(&mut self) -> Result<()> {
+        if let Extent::Touched(touched) = self.opened()?
+            && self.is_stale
+        {
+            self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
+            self.is_stale = false;
+        }
+        Ok(())
+    }
+
+    /// The extent of the open arrival.
+    fn opened(&self) -> Result<&Extent> {
         match &self.open {
-            Some((_, Extent::People(_))) => Ok(Chosen::People),
-            Some((_, Extent::Touched(_))) => Ok(Chosen::Rows),
+            Some((_, extent)) => Ok(extent),
             None => Err(Error::new(Kind::Never, "no arrival is open")),
         }
     }
@@ -85,7 +107,7 @@ impl PostgresArrival {
         let copied = self.copied(move_id, subjects).await?;
         if !copied.is_empty() {
             extent::choose_people(&self.session, &self.closure, &copied).await?;
-            extent::delete_chosen(&self.session, &self.closure, Chosen::People).await?;
+            extent::delete_chosen(&self.session, &self.closure, &Chosen::People).await?;
             self.session.batch("DELETE FROM pg_temp.domicile_batch").await?;
         }
         Ok(())
@@ -169,14 +191,16 @@ impl Arrival for PostgresArrival {
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
         self.session.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         self.open = Some((announcement.clone(), extent.clone()));
+        self.is_stale = true;
         match extent {
             Extent::People(subjects) => {
                 self.clear_people(announcement.move_id, subjects).await?;
+                self.chosen = Chosen::People;
                 extent::choose_people(&self.session, &self.closure, subjects).await
             }
             Extent::Touched(touched) => {
-                extent::choose_rows(&self.session, &self.closure, touched).await?;
-                extent::delete_chosen(&self.session, &self.closure, Chosen::Rows).await?;
+                self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
+                extent::delete_chosen(&self.session, &self.closure, &self.chosen).await?;
                 Ok(())
             }
         }
@@ -184,7 +208,10 @@ impl Arrival for PostgresArrival {
 
     async fn import(&mut self, table: usize, mut rows: ByteStream<'_>) -> Result<u64> {
         let owned = &self.closure.owned[table];
-        let is_staged = self.chosen()? == Chosen::Rows;
+        self.is_stale = true;
+        let is_staged = matches!(self.opened()?, Extent::Touched(_));
+        // A table without chosen rows sends nothing, not even a header.
+        let Some(first) = rows.next().await else { return Ok(0) };
         let stage = format!("pg_temp.domicile_stage_{table}");
         let statement = format!(
             "COPY {} ({}) FROM STDIN (FORMAT {})",
@@ -194,6 +221,7 @@ impl Arrival for PostgresArrival {
         );
         let sink = self.session.client.copy_in(&statement).await.map_err(|e| self.failed(e))?;
         let mut sink = std::pin::pin!(sink);
+        sink.feed(first?).await.map_err(|e| self.failed(e))?;
         while let Some(piece) = rows.next().await {
             sink.feed(piece?).await.map_err(|e| self.failed(e))?;
         }
@@ -205,22 +233,22 @@ impl Arrival for PostgresArrival {
     }
 
     async fn digests(&mut self) -> Result<Vec<TableDigest>> {
-        let chosen = self.chosen()?;
-        if let Some((_, Extent::Touched(touched))) = &self.open {
-            extent::choose_rows(&self.session, &self.closure, touched).await?;
-        }
-        extent::digests(&self.session, &self.closure, chosen).await
+        self.choose_again().await?;
+        extent::digests(&self.session, &self.closure, &self.chosen).await
     }
 
     async fn check(&mut self) -> Result<Vec<String>> {
-        let chosen = self.chosen()?;
+        self.choose_again().await?;
         let mut found = Vec::new();
         for check in &self.closure.checks {
+            if self.chosen.is_empty_at(check.owned) {
+                continue;
+            }
             let whole: Vec<String> =
                 check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
             let statement = format!(
                 "SELECT count(*) FROM {} WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS q WHERE {})",
-                extent::chosen_from(&self.closure, check.owned, chosen),
+                extent::chosen_from(&self.closure, check.owned, &self.chosen),
                 whole.join(" AND "),
                 check.parent.sql(),
                 equal("q", &check.parent_columns, "t0", &check.columns),

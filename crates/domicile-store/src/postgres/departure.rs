@@ -14,7 +14,7 @@ use crate::site::{
 use crate::sql::idents;
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
-use futures_util::{StreamExt as _, future};
+use futures_util::{StreamExt as _, future, stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
@@ -123,29 +123,31 @@ impl Departure for PostgresDeparture {
                 self.chosen = Chosen::People;
             }
             Extent::Touched(touched) => {
-                extent::choose_rows(&self.reader, &self.closure, touched).await?;
-                self.chosen = Chosen::Rows;
+                self.chosen = extent::choose_rows(&self.reader, &self.closure, touched).await?;
             }
         }
         Ok(())
     }
 
     async fn export(&mut self, table: usize) -> Result<ByteStream<'_>> {
+        if self.chosen.is_empty_at(table) {
+            return Ok(stream::empty().boxed());
+        }
         let owned = &self.closure.owned[table];
         let statement = format!(
             "COPY (SELECT {} FROM {}) TO STDOUT (FORMAT {})",
             idents("t0.", &owned.columns),
-            extent::chosen_from(&self.closure, table, self.chosen),
+            extent::chosen_from(&self.closure, table, &self.chosen),
             copy_format(&owned.user_types),
         );
-        let stream =
+        let rows =
             self.reader.client.copy_out(&statement).await.map_err(|e| self.reader.failed(e))?;
         let reader = &self.reader;
-        Ok(stream.map(move |piece| piece.map_err(|e| reader.failed(e))).boxed())
+        Ok(rows.map(move |piece| piece.map_err(|e| reader.failed(e))).boxed())
     }
 
     async fn digests(&mut self) -> Result<Vec<TableDigest>> {
-        extent::digests(&self.reader, &self.closure, self.chosen).await
+        extent::digests(&self.reader, &self.closure, &self.chosen).await
     }
 
     async fn close_snapshot(&mut self) -> Result<()> {

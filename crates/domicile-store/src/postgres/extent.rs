@@ -12,12 +12,37 @@ use crate::sql::{equal, ident, idents};
 use domicile_model::Subject;
 
 /// Which kind of extent is chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Chosen {
     /// The people in `pg_temp.domicile_batch`.
     People,
     /// The rows in `pg_temp.domicile_rows_<n>`.
-    Rows,
+    Rows(Picked),
+}
+
+impl Chosen {
+    /// Whether it is known that no row of a table is chosen. What need not be asked of a large
+    /// table is not asked: a catch-up may be all that a waiting writer waits for.
+    pub(super) fn is_empty_at(&self, table: usize) -> bool {
+        match self {
+            Chosen::People => false,
+            Chosen::Rows(picked) => picked.rows[table] == 0,
+        }
+    }
+}
+
+/// How many rows are chosen in each table, and where some bring what hangs from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Picked {
+    rows: Vec<u64>,
+    brings: Vec<bool>,
+}
+
+impl Picked {
+    fn nothing(closure: &Closure) -> Picked {
+        let tables = closure.owned.len();
+        Picked { rows: vec![0; tables], brings: vec![false; tables] }
+    }
 }
 
 /// The temporary tables of one session. They lose their rows at every commit.
@@ -89,10 +114,10 @@ fn rows_from(closure: &Closure, table: usize) -> String {
 }
 
 /// The chosen rows of a table.
-pub(super) fn chosen_from(closure: &Closure, table: usize, chosen: Chosen) -> String {
+pub(super) fn chosen_from(closure: &Closure, table: usize, chosen: &Chosen) -> String {
     match chosen {
         Chosen::People => people_from(closure, table),
-        Chosen::Rows => rows_from(closure, table),
+        Chosen::Rows(_) => rows_from(closure, table),
     }
 }
 
@@ -102,17 +127,19 @@ pub(super) async fn choose_rows(
     session: &Session,
     closure: &Closure,
     touched: &[Touched],
-) -> Result<()> {
+) -> Result<Chosen> {
     forget_rows(session, closure).await?;
+    let mut picked = Picked::nothing(closure);
     for at in 0..closure.owned.len() {
         // What comes with a row above comes with everything below, whatever its own notes say.
-        choose_children(session, closure, at).await?;
+        choose_children(session, closure, at, &mut picked).await?;
         let here: Vec<&Touched> = touched.iter().filter(|note| note.table == at).collect();
         if !here.is_empty() {
-            choose_noted(session, closure, at, &here).await?;
+            picked.rows[at] += choose_noted(session, closure, at, &here).await?;
+            picked.brings[at] |= here.iter().any(|note| note.below);
         }
     }
-    Ok(())
+    Ok(Chosen::Rows(picked))
 }
 
 async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
@@ -127,7 +154,7 @@ async fn choose_noted(
     closure: &Closure,
     at: usize,
     notes: &[&Touched],
-) -> Result<()> {
+) -> Result<u64> {
     let table = &closure.owned[at];
     let keys: Vec<String> = notes.iter().map(|note| key_json(&note.key)).collect();
     let subjects: Vec<&str> = notes.iter().map(|note| note.subject.as_str()).collect();
@@ -156,29 +183,37 @@ async fn choose_noted(
         .client
         .execute(&statement, &[&keys, &subjects, &below])
         .await
-        .map_err(|e| session.failed(e))?;
-    Ok(())
+        .map_err(|e| session.failed(e))
 }
 
 /// Chooses what hangs from the chosen rows of a table's parent.
-async fn choose_children(session: &Session, closure: &Closure, at: usize) -> Result<()> {
+async fn choose_children(
+    session: &Session,
+    closure: &Closure,
+    at: usize,
+    picked: &mut Picked,
+) -> Result<()> {
     let table = &closure.owned[at];
-    let Some(edge) = &table.parent else { return Ok(()) };
+    let Some(edge) = table.parent.as_ref().filter(|edge| picked.brings[edge.table]) else {
+        return Ok(());
+    };
     let parent = &closure.owned[edge.table];
-    session
-        .batch(&format!(
-            "INSERT INTO pg_temp.domicile_rows_{at} SELECT {keys}, true \
+    let statement = format!(
+        "INSERT INTO pg_temp.domicile_rows_{at} SELECT {keys}, true \
              FROM pg_temp.domicile_rows_{above} AS r JOIN {parent_name} AS p ON {found} \
              JOIN {name} AS t0 ON {below} \
              WHERE r.below",
-            keys = idents("t0.", &table.key),
-            above = edge.table,
-            parent_name = parent.name.sql(),
-            found = equal("r", &parent.key, "p", &parent.key),
-            name = table.name.sql(),
-            below = equal("t0", &edge.columns, "p", &edge.parent_columns),
-        ))
-        .await
+        keys = idents("t0.", &table.key),
+        above = edge.table,
+        parent_name = parent.name.sql(),
+        found = equal("r", &parent.key, "p", &parent.key),
+        name = table.name.sql(),
+        below = equal("t0", &edge.columns, "p", &edge.parent_columns),
+    );
+    let rows = session.client.execute(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    picked.rows[at] += rows;
+    picked.brings[at] |= rows > 0;
+    Ok(())
 }
 
 /// Deletes what stands under the keys that wait in a table's stage, and everything below, where
@@ -217,10 +252,12 @@ pub(super) async fn delete_stale(
     if stale == 0 {
         return Ok(());
     }
+    let mut picked = Picked::nothing(closure);
+    (picked.rows[at], picked.brings[at]) = (stale, true);
     for below in at + 1..closure.owned.len() {
-        choose_children(session, closure, below).await?;
+        choose_children(session, closure, below, &mut picked).await?;
     }
-    delete_chosen(session, closure, Chosen::Rows).await?;
+    delete_chosen(session, closure, &Chosen::Rows(picked)).await?;
     Ok(())
 }
 
@@ -254,10 +291,13 @@ fn key_json(key: &[String]) -> String {
 pub(super) async fn delete_chosen(
     session: &Session,
     closure: &Closure,
-    chosen: Chosen,
+    chosen: &Chosen,
 ) -> Result<u64> {
     let mut rows = 0;
     for (at, table) in closure.owned.iter().enumerate().rev() {
+        if chosen.is_empty_at(at) {
+            continue;
+        }
         let statement = format!(
             "DELETE FROM {} AS d USING {} WHERE {}",
             table.name.sql(),
@@ -273,13 +313,16 @@ pub(super) async fn delete_chosen(
 pub(super) async fn digests(
     session: &Session,
     closure: &Closure,
-    chosen: Chosen,
+    chosen: &Chosen,
 ) -> Result<Vec<TableDigest>> {
     let mut found = Vec::new();
     for (at, table) in closure.owned.iter().enumerate() {
+        if chosen.is_empty_at(at) {
+            continue;
+        }
         let whose = match chosen {
             Chosen::People => "b.subject",
-            Chosen::Rows => "NULL::text",
+            Chosen::Rows(_) => "NULL::text",
         };
         let statement = format!(
             "SELECT x.subject, count(*), pg_catalog.sha256(pg_catalog.string_agg(x.digest, ''::bytea ORDER BY x.digest)) \
