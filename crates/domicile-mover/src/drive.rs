@@ -1,17 +1,13 @@
 //! Carrying out what a batch's state machine asks for.
 
-use crate::compare::{Comparison, compare};
+mod ship;
+
 use crate::error::Result;
 use crate::report::{Failure, Spent};
 use crate::step::{Answer, Batch, Effect, Progress, Verdict};
 use domicile_model::{MoveId, SiteName, Subject};
-use domicile_store::{
-    Announcement, Arrival, Closure, Departure, Error, Extent, Horizon, Kind, Outcome,
-};
-use futures_util::StreamExt as _;
-use std::collections::BTreeSet;
+use domicile_store::{Announcement, Arrival, Closure, Departure, Error, Horizon, Kind, Outcome};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
@@ -131,6 +127,10 @@ pub async fn drive(
                 report.failures.push(Failure { subject: subject.clone(), reason: reason.clone() });
             }
             Progress::Withdrawn(None) => report.withdrawn += 1,
+            Progress::NotOurs => {
+                let reason = "another announcement of this person stands".to_owned();
+                report.failures.push(Failure { subject: subject.clone(), reason });
+            }
             _ => {}
         }
     }
@@ -191,7 +191,7 @@ impl Drive<'_> {
             Effect::Settle(group) => self.settle(group).await?,
             Effect::Withdraw(group) => {
                 let withdrawn = retry!(self.lane.source.withdraw(self.move_id, group));
-                retry!(self.lane.target.abandon(self.move_id, &withdrawn));
+                self.abandon(&withdrawn).await?;
                 Answer::Withdrawn(withdrawn)
             }
             Effect::Wait => {
@@ -236,103 +236,6 @@ impl Drive<'_> {
         }
     }
 
-    /// Copies or catches up one group, in one snapshot at the source and one transaction at the
-    /// target. What goes wrong with the group is an answer; what goes wrong with a site an error.
-    async fn ship(&mut self, group: &[Subject], whole: bool) -> Result<Answer> {
-        match self.ship_once(group, whole).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                self.lane.target.roll_back().await?;
-                self.lane.source.close_snapshot().await?;
-                match error.kind() {
-                    Kind::RetryLater | Kind::Never => Err(error.into()),
-                    Kind::RetryNow | Kind::Operator => {
-                        tracing::debug!(%error, people = group.len(), "a group was not shipped");
-                        Ok(Answer::NotShipped { reason: with_hint(&error) })
-                    }
-                }
-            }
-        }
-    }
-
-    async fn ship_once(&mut self, group: &[Subject], whole: bool) -> Result<Answer, Error> {
-        let lane = &mut *self.lane;
-        if self.closed_since.is_none() {
-            // An old mark is safe, and while somebody waits every trip counts.
-            lane.target.mark().await?;
-        }
-        let touched = lane.source.open_snapshot(group).await?;
-        if touched.is_empty() && !whole {
-            lane.source.close_snapshot().await?;
-            return Ok(Answer::Shipped { vanished: Vec::new() });
-        }
-        let seqs: Vec<i64> = touched.iter().map(|note| note.seq).collect();
-        let extent = if whole { Extent::People(group.to_vec()) } else { Extent::Touched(touched) };
-        let announcement = Announcement {
-            move_id: self.move_id,
-            peer: lane.source_name.clone(),
-            subjects: group.to_vec(),
-        };
-        lane.source.select(&extent).await?;
-        lane.target.begin(&announcement, &extent).await?;
-        let bytes = Arc::new(AtomicU64::new(0));
-        let mut rows = 0;
-        for table in 0..lane.closure.owned.len() {
-            let counter = bytes.clone();
-            let stream = lane.source.export(table).await?.inspect(move |piece| {
-                if let Ok(piece) = piece {
-                    counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                }
-            });
-            rows += lane.target.import(table, stream.boxed()).await?;
-        }
-        let started = (lane.clock)();
-        let (source, target) =
-            futures_util::future::join(lane.source.digests(), lane.target.digests()).await;
-        let (source, target) = (source?, target?);
-        let comparison = compare(&source, &target);
-        let compared = (lane.clock)() - started;
-        let dangling = lane.target.check().await?;
-        if let Some(reason) = self.object(&comparison, &dangling) {
-            return Err(Error::new(Kind::Operator, reason));
-        }
-        let lane = &mut *self.lane;
-        lane.target.commit().await?;
-        lane.source.close_snapshot().await?;
-        lane.source.forget(&seqs).await?;
-        self.report.rows += rows;
-        self.report.bytes += bytes.load(Ordering::Relaxed);
-        self.report.compared_rows += comparison.rows;
-        self.report.spent.comparing += compared.as_secs_f64();
-        self.report.spent.copying -= compared.as_secs_f64();
-        let alive: BTreeSet<&Subject> =
-            source.iter().filter(|d| d.table == 0).filter_map(|d| d.subject.as_ref()).collect();
-        let vanished = if whole {
-            group.iter().filter(|subject| !alive.contains(subject)).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        Ok(Answer::Shipped { vanished })
-    }
-
-    /// Why what has arrived must not be committed, if it must not.
-    fn object(&mut self, comparison: &Comparison, dangling: &[String]) -> Option<String> {
-        if !comparison.is_equal() {
-            self.report.mismatches += comparison.mismatches.len() as u64;
-            let tables: BTreeSet<String> = comparison
-                .mismatches
-                .iter()
-                .map(|(_, table)| self.lane.closure.owned[*table].name.to_string())
-                .collect();
-            let tables: Vec<String> = tables.into_iter().collect();
-            return Some(format!(
-                "source and target differ in {} after the copy",
-                tables.join(", ")
-            ));
-        }
-        dangling.first().cloned()
-    }
-
     async fn decide(&mut self, group: &[Subject]) -> Result<Answer> {
         let decisions = retry!(self.lane.source.decide(self.move_id, group));
         let now = (self.lane.clock)();
@@ -355,6 +258,21 @@ impl Drive<'_> {
         Ok(Answer::Decided(verdicts))
     }
 
+    /// Clears the target of withdrawn people. What cannot be cleared stays there, fenced.
+    async fn abandon(&mut self, withdrawn: &[Subject]) -> Result<()> {
+        let mut tries = 0;
+        loop {
+            match self.lane.target.abandon(self.move_id, withdrawn).await {
+                Err(error) if error.kind() == Kind::RetryNow && tries < RETRIES => tries += 1,
+                Err(error) if error.kind() == Kind::Operator => {
+                    self.report.failures.extend(not_taken_back(withdrawn, &error));
+                    return Ok(());
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+
     /// Makes new writers wait. Somebody who cannot be closed now is opened again and tried later.
     async fn close(&mut self, subject: &Subject) -> Result<Answer> {
         let started = (self.lane.clock)();
@@ -372,13 +290,27 @@ impl Drive<'_> {
     }
 
     async fn settle(&mut self, group: &[Subject]) -> Result<Answer> {
-        retry!(self.lane.target.settle(self.move_id, group));
+        let settled = retry!(self.lane.target.settle(self.move_id, group));
+        if let Some(lost) = group.iter().find(|subject| settled.binary_search(subject).is_err()) {
+            return Err(crate::Error::refused(
+                format!("the target no longer knows {lost}, who was decided"),
+                "it was restored or failed over; nothing is erased at the source, where the rows \
+                 stand; restore the target's journal, or run verify",
+            ));
+        }
         let now = (self.lane.clock)();
         for (pause, decided) in self.decided.drain(..) {
             self.report.handovers.push(pause + (now - decided));
         }
         Ok(Answer::Done)
     }
+}
+
+/// One failure for people whose arrival could not be cleared.
+pub(crate) fn not_taken_back(subjects: &[Subject], error: &Error) -> Option<Failure> {
+    let reason =
+        format!("withdrawn, but what had arrived could not be taken back: {}", with_hint(error));
+    subjects.first().map(|subject| Failure { subject: subject.clone(), reason })
 }
 
 fn with_hint(error: &Error) -> String {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Rows deleted in one commit at most: the application's own commits come in between. At SQLite
 /// nobody else writes meanwhile.
-const fn rows_at_once(engine: Engine) -> u64 {
+pub(crate) const fn rows_at_once(engine: Engine) -> u64 {
     match engine {
         Engine::Postgres => 20_000,
         Engine::Sqlite => 500,
@@ -67,9 +67,16 @@ impl Eraser<'_> {
                 // The journals say what is left; the next run erases it.
                 continue;
             }
-            self.await_quiet(erasure.source).await?;
+            if !self.await_quiet(erasure.source).await? {
+                continue;
+            }
             let started = (self.clock)();
-            match self.erase(&erasure).await {
+            let done = self.erase(&erasure).await;
+            if done.is_err() {
+                // Its connection may be gone.
+                self.departures.remove(&erasure.source);
+            }
+            match done {
                 Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
                 Err(error) if error.kind() == Kind::Operator => {
                     let reason = format!("decided and settled, but not erased: {}", chain(&error));
@@ -86,25 +93,26 @@ impl Eraser<'_> {
 
     /// Waits for a period in which the fences refused nobody: whoever is refused still writes to
     /// the old home, and after erasure an UPDATE there would match nothing without an error.
-    async fn await_quiet(&mut self, source: usize) -> Result<()> {
+    /// Says whether to erase: not after a stop.
+    async fn await_quiet(&mut self, source: usize) -> Result<bool> {
         let site = &self.platform.sites[source];
         if self.quiet.is_zero() {
-            return Ok(());
+            return Ok(true);
         }
-        let Some(mut before) = site.refusals().await? else { return Ok(()) };
+        let Some(mut before) = site.refusals().await? else { return Ok(true) };
         for _ in 0..QUIET_AT_MOST {
             tokio::select! {
                 () = tokio::time::sleep(self.quiet) => {}
-                _ = self.stop.changed() => return Ok(()),
+                _ = self.stop.changed() => return Ok(!*self.stop.borrow()),
             }
             let now = site.refusals().await?.unwrap_or(before);
             if now == before {
-                return Ok(());
+                return Ok(true);
             }
             before = now;
         }
         tracing::warn!(site = %site.name(), "clients still write to the old home; erasing anyway");
-        Ok(())
+        Ok(true)
     }
 
     async fn erase(&mut self, erasure: &Erasure) -> Result<u64> {

@@ -3,8 +3,8 @@
 mod queue;
 mod totals;
 
-use crate::drive::{Clock, Lane, Stop, drive};
-use crate::erase::Eraser;
+use crate::drive::{Clock, Lane, Stop, drive, not_taken_back};
+use crate::erase::{Eraser, rows_at_once};
 use crate::error::{Error, Result};
 use crate::people::Platform;
 use crate::recover::{self, Erasure, Found};
@@ -12,7 +12,7 @@ use crate::report::{Failure, MigrateReport};
 use crate::step::Batch;
 use crate::verify::Merge;
 use domicile_model::{MoveId, State, Subject};
-use domicile_store::{Engine, Installation};
+use domicile_store::{Engine, Installation, Kind};
 use jiff::{SignedDuration, Timestamp};
 use queue::{Work, queue};
 use std::collections::btree_map::Entry;
@@ -96,6 +96,8 @@ struct Listing {
     unknown: BTreeSet<Subject>,
     /// People who stand open at several sites; they stay as they are.
     doubles: Vec<Failure>,
+    /// People who are to come back to where their old rows still wait to be erased, by place.
+    returning: BTreeSet<(usize, Subject)>,
 }
 
 /// Runs a migration to its end, or to the next safe point after a stop.
@@ -111,11 +113,13 @@ pub async fn migrate(
     }
     check_installed(platform).await?;
     let mut found = recover::find(platform).await?;
-    clear_leftovers(platform, &found).await?;
+    let uncleared = clear_leftovers(platform, &found).await?;
     let listing = list(platform, &found).await?;
+    erase_for_returning(platform, &mut found, &listing.returning).await?;
 
     let (erasures, due) = unbounded_channel();
     send_due(&mut found, options, surroundings.now, &erasures);
+    // Lives until the eraser has ended: a sender that is gone would look like a stop.
     let (halt, halted) = tokio::sync::watch::channel(*surroundings.stop.borrow());
     let batch = options.batch.unwrap_or_else(|| people_per_batch(platform)).max(1);
     let work = queue(found.resume, listing.candidates, batch);
@@ -124,6 +128,7 @@ pub async fn migrate(
     totals.report.already_home = listing.already_home;
     totals.report.failed = listing.doubles.len() as u64;
     totals.report.failures = listing.doubles;
+    totals.report.failures.extend(uncleared);
     let shared = Shared {
         platform,
         options,
@@ -131,7 +136,7 @@ pub async fn migrate(
         work: Mutex::new(work),
         totals: Mutex::new(totals),
         erasures,
-        halt,
+        halt: halt.clone(),
     };
     let eraser = Eraser {
         platform,
@@ -142,6 +147,7 @@ pub async fn migrate(
     };
     let (moved, erased) =
         tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
+    drop(halt);
     let (totals, erased) = (moved?, erased?);
     for site in &platform.sites {
         site.rest(options.keep_tombstones).await?;
@@ -178,17 +184,24 @@ async fn check_installed(platform: &Platform) -> Result<()> {
 }
 
 /// Arrivals whose departure was withdrawn are cleared; those whose departure is erased are home.
-async fn clear_leftovers(platform: &Platform, found: &Found) -> Result<()> {
+/// What cannot be cleared stays, fenced, and is named.
+async fn clear_leftovers(platform: &Platform, found: &Found) -> Result<Vec<Failure>> {
+    let mut failures = Vec::new();
     for leftover in &found.leftover {
         let site = &platform.sites[leftover.target];
         let mut arrival = site.arrival(platform.closure.clone()).await?;
         if leftover.is_home {
             arrival.settle(leftover.move_id, &leftover.subjects).await?;
-        } else {
-            arrival.abandon(leftover.move_id, &leftover.subjects).await?;
+            continue;
+        }
+        match arrival.abandon(leftover.move_id, &leftover.subjects).await {
+            Err(error) if error.kind() == Kind::Operator => {
+                failures.extend(not_taken_back(&leftover.subjects, &error));
+            }
+            other => other?,
         }
     }
-    Ok(())
+    Ok(failures)
 }
 
 async fn list(platform: &Platform, found: &Found) -> Result<Listing> {
@@ -211,7 +224,12 @@ async fn list(platform: &Platform, found: &Found) -> Result<Listing> {
         match (away.as_slice(), open.as_slice()) {
             (_, []) => {}
             ([], _) => listing.already_home += 1,
-            ([ends], [_]) => listing.candidates.entry(*ends).or_default().push(subject),
+            ([ends], [_]) => {
+                if found.under_way[ends.1].contains(&subject) {
+                    listing.returning.insert((ends.1, subject.clone()));
+                }
+                listing.candidates.entry(*ends).or_default().push(subject);
+            }
             // Moving one would meet the other's rows, and which is the person nobody here knows.
             _ => listing.doubles.push(double(platform, subject, &open)),
         }
@@ -226,6 +244,30 @@ fn double(platform: &Platform, subject: Subject, open: &[usize]) -> Failure {
         names.join(" and ")
     );
     Failure { subject, reason }
+}
+
+/// Erases now what would be in the way of people who come back: an old copy, which the journals
+/// show to have arrived elsewhere long since.
+async fn erase_for_returning(
+    platform: &Platform,
+    found: &mut Found,
+    returning: &BTreeSet<(usize, Subject)>,
+) -> Result<()> {
+    for erasure in &mut found.erase {
+        let (now, later): (Vec<Subject>, Vec<Subject>) = std::mem::take(&mut erasure.subjects)
+            .into_iter()
+            .partition(|subject| returning.contains(&(erasure.source, subject.clone())));
+        erasure.subjects = later;
+        if now.is_empty() {
+            continue;
+        }
+        let site = &platform.sites[erasure.source];
+        let mut departure = site.departure(platform.closure.clone()).await?;
+        let limit = rows_at_once(site.engine());
+        while !departure.erase(erasure.move_id, &now, limit).await?.finished {}
+    }
+    found.erase.retain(|erasure| !erasure.subjects.is_empty());
+    Ok(())
 }
 
 /// Hands over what is due for erasure; the rest waits, fenced, for a later run.

@@ -81,25 +81,73 @@ pub async fn find(platform: &Platform) -> Result<Found> {
         journals.push(by_subject);
     }
     let mut found = sort(platform, &journals)?;
-    for leftover in &mut found.leftover {
-        leftover.is_home = has_tombstones(platform, leftover, &journals).await?;
+    prove_erasures(platform, &found, &journals).await?;
+    let mut leftovers = Vec::new();
+    for leftover in std::mem::take(&mut found.leftover) {
+        leftovers.extend(by_tombstone(platform, leftover, &journals).await?);
     }
+    found.leftover = leftovers;
     Ok(found)
 }
 
-/// Whether the source's tombstones name the target as these people's home: then the decision was
-/// taken and erased behind, and what stands at the target is all there is.
-async fn has_tombstones(
+/// Rows are erased only where the target shows that they arrived: it has the person as resident,
+/// or passed them on since, by a later move or a tombstone. A target that shows nothing has been
+/// restored or failed over, and what stands at the source is the last copy.
+async fn prove_erasures(platform: &Platform, found: &Found, journals: &Journals) -> Result<()> {
+    for erasure in &found.erase {
+        for subject in &erasure.subjects {
+            let Some(entry) = journals[erasure.source].get(subject) else { continue };
+            let target = platform.configured(&entry.peer)?;
+            let is_shown = journals[target].get(subject).is_some_and(|there| match there.state {
+                State::Resident | State::Moving | State::Closing | State::Moved => true,
+                State::Arriving | State::Withdrawn => false,
+            });
+            if is_shown {
+                continue;
+            }
+            let gone = platform.sites[target].gone(std::slice::from_ref(subject)).await?;
+            if gone.is_empty() {
+                return Err(contradiction(subject));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Parts people whose tombstones at the source name the target as their home from the others:
+/// for the first the decision was taken and erased behind, and what stands at the target is all
+/// there is. Arrivals of the others are only cleared while their rows stand at the source.
+async fn by_tombstone(
     platform: &Platform,
-    leftover: &Leftover,
-    journals: &[BTreeMap<Subject, JournalEntry>],
-) -> Result<bool> {
-    let Some(first) = leftover.subjects.first() else { return Ok(false) };
-    let Some(entry) = journals[leftover.target].get(first) else { return Ok(false) };
+    leftover: Leftover,
+    journals: &Journals,
+) -> Result<Vec<Leftover>> {
+    let Some(first) = leftover.subjects.first() else { return Ok(Vec::new()) };
+    let Some(entry) = journals[leftover.target].get(first) else { return Ok(Vec::new()) };
     let source = platform.configured(&entry.peer)?;
     let target = platform.sites[leftover.target].name();
     let gone = platform.sites[source].gone(&leftover.subjects).await?;
-    Ok(gone.iter().any(|(_, home)| home == target))
+    let home: BTreeSet<&Subject> =
+        gone.iter().filter(|(_, home)| home == target).map(|(subject, _)| subject).collect();
+    let (home, others): (Vec<Subject>, Vec<Subject>) =
+        leftover.subjects.iter().cloned().partition(|subject| home.contains(subject));
+    for subject in &others {
+        let (_, person) = platform.sites[source].look_up(&platform.closure, subject).await?;
+        let was_copied = journals[leftover.target].get(subject).is_some_and(|entry| entry.copied);
+        if person.is_none() && was_copied {
+            return Err(contradiction(subject));
+        }
+    }
+    let part = |subjects, is_home| Leftover { subjects, is_home, ..leftover.clone() };
+    Ok(vec![part(home, true), part(others, false)])
+}
+
+fn contradiction(subject: &Subject) -> Error {
+    Error::refused(
+        format!("the journals of both ends contradict each other about {subject}"),
+        "one of the databases was restored or failed over; run verify, and restore the site that \
+         lacks what the other knows before anything opens",
+    )
 }
 
 type Journals = [BTreeMap<Subject, JournalEntry>];
@@ -177,11 +225,7 @@ fn progress(
         (State::Moved, Some((State::Arriving, true))) => Progress::Decided,
         (State::Moved, Some((State::Arriving, false)))
         | (State::Moving | State::Closing, Some((State::Resident, _))) => {
-            return Err(Error::refused(
-                format!("the journals of both ends contradict each other about {subject}"),
-                "one of the databases was restored or failed over; run verify, and restore the \
-                 site that lacks the decision before anything opens",
-            ));
+            return Err(contradiction(subject));
         }
         // The target may have passed the person on since, under a move of its own.
         (State::Moved, _) => return Ok(None),

@@ -276,6 +276,9 @@ impl Batch {
     }
 
     fn next_move(&mut self, now: Duration) -> Effect {
+        if self.must_wait && !self.groups.is_empty() {
+            return Effect::Wait;
+        }
         if let Some(group) = self.next_group() {
             return group;
         }

@@ -63,6 +63,9 @@ pub struct VerifyReport {
     pub reference_drift: u64,
     /// Which.
     pub drift_found: Vec<Drift>,
+    /// People whose rows stand somewhere and are open nowhere: decided and not settled, or a site
+    /// was restored.
+    pub without_home: u64,
     /// People whose rows wait, fenced, to be erased. No fault.
     pub pending_erasure: u64,
     /// People whose residence nobody knows. No fault.
@@ -72,7 +75,11 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.strays == 0 && self.doubles == 0 && self.orphans == 0 && self.reference_drift == 0
+        self.strays == 0
+            && self.doubles == 0
+            && self.orphans == 0
+            && self.reference_drift == 0
+            && self.without_home == 0
     }
 
     fn note_stray(&mut self, stray: StrayFound) {
@@ -171,6 +178,7 @@ fn judge_person(
         !matches!(state, Some(State::Moved | State::Arriving))
     };
     let open: Vec<&(usize, Person)> = standing.iter().filter(|(at, _)| is_open(*at)).collect();
+    report.without_home += u64::from(open.is_empty());
     if open.len() > 1 {
         report.doubles += 1;
         if report.doubles_found.len() < NAMED {

@@ -388,7 +388,9 @@ pub trait Arrival: Send {
     async fn roll_back(&mut self) -> Result<()>;
 
     /// `arriving → resident`, for these people under this move only. The commit is durable.
-    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()>;
+    /// Returns those who are resident here by this move now, ascending; nobody else's rows at the
+    /// source may be erased.
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>>;
 
     /// After a withdrawal: deletes what this move has brought for these people, and their entries.
     async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()>;

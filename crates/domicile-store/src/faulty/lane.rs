@@ -162,7 +162,7 @@ impl Arrival for Lane<dyn Arrival> {
         forward!(self, "target.roll_back", roll_back())
     }
 
-    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
         forward!(self, "target.settle", settle(move_id, subjects))
     }
 

@@ -1,10 +1,11 @@
 //! The side of a PostgreSQL site that people come to.
 
 use super::departure::subjects_of;
+use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
 use super::session::{FLAG, LOCKS, Session, Sessions};
-use super::text::copy_format;
+use super::text::{copy_format, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::{Announcement, Arrival, ByteStream, Extent, Horizon, TableDigest};
@@ -35,6 +36,7 @@ impl PostgresArrival {
         let session = sessions.open().await?;
         extent::create_tables(&session, &closure).await?;
         extent::create_stages(&session, &closure).await?;
+        erase::create_tables(&session, &closure).await?;
         Ok(PostgresArrival {
             session,
             closure,
@@ -87,6 +89,36 @@ impl PostgresArrival {
         Ok(subjects_of(&rows))
     }
 
+    /// What this site has committed by now.
+    async fn snapshot(&self) -> Result<String> {
+        let row = self
+            .session
+            .client
+            .query_one("SELECT pg_catalog.pg_current_snapshot()::text", &[])
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(row.get(0))
+    }
+
+    /// Refuses to replace what was shipped since the mark: it may come from a newer snapshot.
+    async fn refuse_newer(&self, subjects: &[Subject]) -> Result<()> {
+        let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+        let row = self
+            .session
+            .client
+            .query_one(
+                "SELECT count(*) FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                 AND NOT pg_catalog.pg_visible_in_snapshot(s.shipped, $2::text::pg_snapshot)",
+                &[&names, &self.mark],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
+        if row.get::<_, i64>(0) == 0 {
+            return Ok(());
+        }
+        Err(Error::new(Kind::RetryNow, "rows of these people were shipped since the snapshot"))
+    }
+
     /// Puts staged rows in the place of stale ones.
     async fn replace(&self, table: usize, stage: &str) -> Result<()> {
         let Some((announcement, _)) = &self.open else { return Ok(()) };
@@ -106,7 +138,9 @@ impl PostgresArrival {
     async fn clear_people(&self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
         let copied = self.copied(move_id, subjects).await?;
         if !copied.is_empty() {
+            self.refuse_newer(&copied).await?;
             extent::choose_people(&self.session, &self.closure, &copied).await?;
+            erase::keep_referred(&self.session, &self.closure, &Chosen::People).await?;
             extent::delete_chosen(&self.session, &self.closure, &Chosen::People).await?;
             self.session.batch("DELETE FROM pg_temp.domicile_batch").await?;
         }
@@ -118,6 +152,16 @@ impl PostgresArrival {
 impl Arrival for PostgresArrival {
     async fn expect(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
         let names: Vec<&str> = announcement.subjects.iter().map(Subject::as_str).collect();
+        // Somebody who came here by a move and is no longer here has left an entry behind.
+        let table = self.closure.root();
+        let root = table.name.sql();
+        let same: Vec<String> = table
+            .key
+            .iter()
+            .zip(subject_parts("s", table))
+            .map(|(column, part)| format!("t0.{} = {part}", ident(column)))
+            .collect();
+        let same = same.join(" AND ");
         self.session.batch("BEGIN").await?;
         let client = &self.session.client;
         let run = async {
@@ -127,14 +171,15 @@ impl Arrival for PostgresArrival {
             client.execute("SELECT pg_catalog.setval('domicile.flag', 1, true)", &[]).await?;
             let rows = client
                 .query(
-                    "INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer) \
+                    &format!("INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer) \
                      SELECT u, 'arriving', true, $1, $2 \
                      FROM pg_catalog.unnest($3::text[]) AS u ORDER BY u COLLATE \"C\" \
                      ON CONFLICT (subject) DO UPDATE SET state = 'arriving', fenced = true, \
                          move_id = excluded.move_id, peer = excluded.peer, copied = false, \
                          fingerprint = NULL, announced_at = excluded.announced_at, decided_at = NULL \
-                     WHERE s.state = 'withdrawn' \
-                     RETURNING s.subject",
+                     WHERE s.state = 'withdrawn' OR (s.state = 'resident' AND NOT EXISTS \
+                         (SELECT 1 FROM {root} AS t0 WHERE {same})) \
+                     RETURNING s.subject"),
                     &[&announcement.move_id.0, &announcement.peer.as_str(), &names],
                 )
                 .await?;
@@ -178,13 +223,7 @@ impl Arrival for PostgresArrival {
     }
 
     async fn mark(&mut self) -> Result<()> {
-        let row = self
-            .session
-            .client
-            .query_one("SELECT pg_catalog.pg_current_snapshot()::text", &[])
-            .await
-            .map_err(|e| self.failed(e))?;
-        self.mark = row.get(0);
+        self.mark = self.snapshot().await?;
         Ok(())
     }
 
@@ -200,6 +239,7 @@ impl Arrival for PostgresArrival {
             }
             Extent::Touched(touched) => {
                 self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
+                erase::keep_referred(&self.session, &self.closure, &self.chosen).await?;
                 extent::delete_chosen(&self.session, &self.closure, &self.chosen).await?;
                 Ok(())
             }
@@ -263,6 +303,8 @@ impl Arrival for PostgresArrival {
                 ));
             }
         }
+        // What was deleted and has not come again must not be missed by anybody at home here.
+        found.extend(erase::dangling(&self.session, &self.closure).await?);
         Ok(found)
     }
 
@@ -292,7 +334,7 @@ impl Arrival for PostgresArrival {
         self.session.batch("ROLLBACK").await
     }
 
-    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
         let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
         self.session
             .client
@@ -306,13 +348,28 @@ impl Arrival for PostgresArrival {
             )
             .await
             .map_err(|e| self.failed(e))?;
-        Ok(())
+        let rows = self
+            .session
+            .client
+            .query(
+                "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                 AND s.move_id = $2 AND s.state = 'resident'",
+                &[&names, &move_id.0],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(subjects_of(&rows))
     }
 
     async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
         self.session.batch("BEGIN").await?;
         let run = async {
+            self.mark = self.snapshot().await?;
             self.clear_people(move_id, subjects).await?;
+            if let Some(dangling) = erase::dangling(&self.session, &self.closure).await?.pop() {
+                return Err(Error::new(Kind::Operator, dangling)
+                    .hint("remove the rows that refer to them, then run migrate again"));
+            }
             let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
             self.session
                 .client

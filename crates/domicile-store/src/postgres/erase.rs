@@ -1,6 +1,6 @@
 //! Erasing behind: deletes, the look for rows of others that would dangle, tombstones.
 
-use super::extent;
+use super::extent::{self, Chosen};
 use super::session::Session;
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
@@ -14,6 +14,60 @@ pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Resul
         create_erased_table(session, closure, at).await?;
     }
     Ok(())
+}
+
+/// Keeps, of the chosen rows, what declared foreign keys refer to, before they are deleted.
+pub(super) async fn keep_referred(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+) -> Result<()> {
+    for at in 0..closure.owned.len() {
+        let columns = referred_columns(closure, at);
+        if columns.is_empty() || chosen.is_empty_at(at) {
+            continue;
+        }
+        // A row that only changed its values comes again under the same key.
+        let only = match chosen {
+            Chosen::People => "",
+            Chosen::Rows(_) => " WHERE r.below",
+        };
+        session
+            .batch(&format!(
+                "INSERT INTO pg_temp.domicile_erased_{at} SELECT {} FROM {}{only}",
+                idents("t0.", &columns),
+                extent::chosen_from(closure, at, chosen)
+            ))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Rows that refer to kept ones that stand here no more, one sentence for each foreign key.
+pub(super) async fn dangling(session: &Session, closure: &Closure) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for check in &closure.checks {
+        let parent = closure.owned.iter().position(|table| table.name == check.parent);
+        let Some(parent) = parent else { continue };
+        let statement = format!(
+            "SELECT count(*) FROM pg_temp.domicile_erased_{parent} AS e \
+             WHERE NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}) \
+             AND EXISTS (SELECT 1 FROM {} AS c WHERE {})",
+            check.parent.sql(),
+            equal("p", &check.parent_columns, "e", &check.parent_columns),
+            check.child.sql(),
+            equal("c", &check.columns, "e", &check.parent_columns),
+        );
+        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        let count: i64 = row.get(0);
+        if count > 0 {
+            found.push(format!(
+                "rows of {} at site {} refer to {count} rows of {} that would be deleted there",
+                check.child, session.site, check.parent
+            ));
+        }
+    }
+    Ok(found)
 }
 
 async fn is_partitioned(session: &Session, name: &str) -> Result<bool> {

@@ -2,10 +2,13 @@
 
 use super::fence;
 use super::session::{FLAG, LOCKS, Session};
+use super::text::{owner_text, path_joins};
+use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::Installation;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use tokio_postgres::Transaction;
 
 /// Tables, and the functions that do not depend on the closure. Every name in a body is written
 /// with its schema: these functions run in sessions whose search_path anybody may have set.
@@ -49,6 +52,9 @@ REVOKE ALL ON ALL TABLES IN SCHEMA domicile FROM PUBLIC;
 GRANT SELECT (subject, fenced) ON domicile.subject TO PUBLIC;
 GRANT SELECT (subject) ON domicile.gone TO PUBLIC;
 GRANT SELECT ON SEQUENCE domicile.flag TO PUBLIC;
+-- Few at any time, among many residents; the fences of deep tables ask whether there are any.
+CREATE INDEX IF NOT EXISTS subject_moving ON domicile.subject (subject)
+    WHERE state IN ('moving', 'closing');
 
 CREATE OR REPLACE FUNCTION domicile.known(p_subject text) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $f$
@@ -62,6 +68,9 @@ LANGUAGE plpgsql STABLE AS $f$
 BEGIN
     RETURN EXISTS (SELECT 1 FROM domicile.gone g WHERE g.subject OPERATOR(pg_catalog.=) p_subject);
 END $f$;
+
+-- Whoever writes calls them, also where functions are not public by default.
+GRANT EXECUTE ON FUNCTION domicile.known(text), domicile.has_left(text) TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION domicile.relations() RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $f$
@@ -77,7 +86,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$
     SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws(':', c.oid, c.relfilenode,
         (SELECT string_agg(concat_ws('.', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' ORDER BY a.attnum)
             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
-        (SELECT string_agg(concat_ws('.', t.oid, t.tgenabled, t.tgfoid), ',' ORDER BY t.oid)
+        (SELECT string_agg(concat_ws('.', t.oid, t.xmin, t.tgenabled, t.tgfoid), ',' ORDER BY t.oid)
             FROM pg_trigger t WHERE t.tgrelid = c.oid)), ';' ORDER BY c.oid), ''), 'UTF8')), 'hex')
     FROM pg_class c WHERE c.oid IN (SELECT r FROM domicile.relations() r)
 $f$;
@@ -200,7 +209,11 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
     if is_installed(session, installation).await? {
         return Ok(());
     }
-    if people_under_way(session).await? > 0 {
+    // The same fences may always be put right: whoever is moving starts again, because the
+    // fingerprint tells that they were touched. Other fences only while nobody's rows travel.
+    let is_same = installed_version(session).await?
+        == Some(version(&script(installation, &session.role_literal().await?)));
+    if !is_same && people_under_way(session).await? > 0 {
         return Err(Error::new(
             Kind::Operator,
             format!("people are moving at site {} under another plan", session.site),
@@ -211,7 +224,7 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
     let mut tries = 0;
     loop {
         tries += 1;
-        match install_once(session, &script).await {
+        match install_once(session, &installation.closure, &script).await {
             Err(error) if error.kind() == Kind::RetryNow && tries < TRIES => {
                 tracing::info!(site = %session.site, tries, "the tables are busy; trying again");
             }
@@ -220,13 +233,16 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
     }
 }
 
-async fn install_once(session: &mut Session, script: &str) -> Result<()> {
+async fn install_once(session: &mut Session, closure: &Closure, script: &str) -> Result<()> {
     let site = session.site.clone();
     let transaction = session.client.transaction().await.map_err(|e| plain(&site, e))?;
     let version = version(script);
+    let mut uncopied = Vec::new();
     let run = async {
         transaction.batch_execute("SET LOCAL lock_timeout = '500ms'").await?;
+        let before = guarded_tables(&transaction).await?;
         transaction.batch_execute(script).await?;
+        uncopied = tables_with_uncopied_rows(&transaction, closure, &before).await?;
         transaction
             .execute(
                 "INSERT INTO domicile.setting VALUES ('version', $1) \
@@ -236,12 +252,68 @@ async fn install_once(session: &mut Session, script: &str) -> Result<()> {
             .await
     };
     match run.await {
+        Ok(_) if !uncopied.is_empty() => Err(Error::new(
+            Kind::Operator,
+            format!(
+                "people who have left site {site} still have rows in {}, which was not part of \
+                 their move",
+                uncopied.join(", ")
+            ),
+        )
+        .hint(
+            "let migrate erase them under the former configuration, or move those rows yourself",
+        )),
         Ok(_) => transaction.commit().await.map_err(|e| plain(&site, e)),
         Err(error) => {
             drop(transaction);
             Err(session.failed(error))
         }
     }
+}
+
+/// The tables that had fences before, by number; none before the first installation.
+async fn guarded_tables(transaction: &Transaction<'_>) -> Result<Vec<u32>, tokio_postgres::Error> {
+    let exists = "SELECT pg_catalog.to_regclass('domicile.guarded') IS NOT NULL";
+    if !transaction.query_one(exists, &[]).await?.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let rows = transaction.query("SELECT g.relation::oid FROM domicile.guarded g", &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// Newly owned tables in which somebody who was decided already has rows: erasing behind would
+/// delete what was never copied. The fences' locks keep such rows from coming now.
+async fn tables_with_uncopied_rows(
+    transaction: &Transaction<'_>,
+    closure: &Closure,
+    before: &[u32],
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let mut found = Vec::new();
+    for (at, table) in closure.owned.iter().enumerate() {
+        let statement = format!(
+            "SELECT $1::text::regclass::oid <> ALL ($2) AND EXISTS (SELECT 1 FROM {}, domicile.subject AS s \
+             WHERE s.subject = {} AND s.state = 'moved')",
+            path_joins(closure, at).0,
+            owner_text(closure, at),
+        );
+        let row = transaction.query_one(&statement, &[&table.name.sql(), &before]).await?;
+        if row.get(0) {
+            found.push(table.name.to_string());
+        }
+    }
+    Ok(found)
+}
+
+async fn installed_version(session: &Session) -> Result<Option<String>> {
+    if !exists(session).await? {
+        return Ok(None);
+    }
+    let row = session
+        .client
+        .query_opt("SELECT value FROM domicile.setting WHERE name = 'version'", &[])
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 fn plain(site: &domicile_model::SiteName, error: tokio_postgres::Error) -> Error {
@@ -263,7 +335,7 @@ async fn people_under_way(session: &Session) -> Result<i64> {
     }
     let row = session
         .client
-        .query_one("SELECT count(*) FROM domicile.subject WHERE fenced", &[])
+        .query_one("SELECT count(*) FROM domicile.subject WHERE fenced AND state <> 'moved'", &[])
         .await
         .map_err(|e| session.failed(e))?;
     Ok(row.get(0))

@@ -30,7 +30,7 @@ const SETTINGS: &str = "SET search_path = ''; SET row_security = off; \
     SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
     SET xmloption = content; SET statement_timeout = 0; SET lock_timeout = 0; \
-    SET idle_in_transaction_session_timeout = '10min'; SET jit = off; \
+    SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '10min'; SET jit = off; \
     SET domicile.mover = 'on'; SET plan_cache_mode = force_custom_plan";
 
 /// How to open sessions at one site.
@@ -165,11 +165,12 @@ impl Session {
         let code = database.code().code();
         let (kind, hint) = match code {
             "40001" | "40P01" | "55P03" => (Kind::RetryNow, None),
-            "57P01" | "57P02" | "57P03" => (Kind::RetryLater, None),
+            "25P03" | "57P01" | "57P02" | "57P03" | "57P05" => (Kind::RetryLater, None),
             "23505" => (
                 Kind::Operator,
                 Some(
-                    "a different row stands there under the same key; keep one of the two"
+                    "a different row stands there under the same key; if it passed between two \
+                     people who move, the next run settles it, else keep one of the two"
                         .to_owned(),
                 ),
             ),

@@ -221,17 +221,25 @@ impl Arrival for SqliteArrival {
             .await
     }
 
-    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
+    async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
         let subjects = journal::ascending(subjects);
         self.change("settling people", move |connection, _| {
             let sql = "DELETE FROM domicile_gone WHERE subject = ?1 AND suspended = 1";
-            for subject in &subjects {
+            let mut settled = Vec::new();
+            for subject in subjects {
                 let from = [State::Arriving];
-                if journal::step(connection, subject, move_id, &from, State::Resident)? {
+                if journal::step(connection, &subject, move_id, &from, State::Resident)? {
                     connection.execute(sql, [subject.as_str()]).doing("settling people")?;
                 }
+                let entry = journal::entry(connection, &subject)?;
+                let is_here = |e: crate::site::JournalEntry| {
+                    e.state == State::Resident && e.move_id == move_id
+                };
+                if entry.is_some_and(is_here) {
+                    settled.push(subject);
+                }
             }
-            Ok(())
+            Ok(settled)
         })
         .await
     }

@@ -43,6 +43,7 @@ fn text(report: &VerifyReport) -> String {
         row("doubles", report.doubles),
         row("orphans", report.orphans),
         row("reference drift", report.reference_drift),
+        row("open nowhere", report.without_home),
         row("unknown residence (no fault)", report.unknown_residence),
     ]));
     // Writing to a String cannot fail.

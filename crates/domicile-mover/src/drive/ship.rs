@@ -1,0 +1,111 @@
+//! Copying and catching up: rows from a snapshot at the source into a transaction at the target.
+
+use super::{Drive, with_hint};
+use crate::compare::{Comparison, compare};
+use crate::error::Result;
+use crate::step::Answer;
+use domicile_model::Subject;
+use domicile_store::{Announcement, Error, Extent, Kind};
+use futures_util::StreamExt as _;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+impl Drive<'_> {
+    /// Copies or catches up one group, in one snapshot at the source and one transaction at the
+    /// target. What goes wrong with the group is an answer; what goes wrong with a site an error.
+    pub(super) async fn ship(&mut self, group: &[Subject], whole: bool) -> Result<Answer> {
+        match self.ship_once(group, whole).await {
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                self.lane.target.roll_back().await?;
+                self.lane.source.close_snapshot().await?;
+                match error.kind() {
+                    Kind::RetryLater | Kind::Never => Err(error.into()),
+                    Kind::RetryNow | Kind::Operator => {
+                        tracing::debug!(%error, people = group.len(), "a group was not shipped");
+                        Ok(Answer::NotShipped { reason: with_hint(&error) })
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ship_once(&mut self, group: &[Subject], whole: bool) -> Result<Answer, Error> {
+        let lane = &mut *self.lane;
+        if self.closed_since.is_none() {
+            // An old mark is safe, and while somebody waits every trip counts.
+            lane.target.mark().await?;
+        }
+        let touched = lane.source.open_snapshot(group).await?;
+        if touched.is_empty() && !whole {
+            lane.source.close_snapshot().await?;
+            return Ok(Answer::Shipped { vanished: Vec::new() });
+        }
+        let seqs: Vec<i64> = touched.iter().map(|note| note.seq).collect();
+        let extent = if whole { Extent::People(group.to_vec()) } else { Extent::Touched(touched) };
+        let announcement = Announcement {
+            move_id: self.move_id,
+            peer: lane.source_name.clone(),
+            subjects: group.to_vec(),
+        };
+        lane.source.select(&extent).await?;
+        lane.target.begin(&announcement, &extent).await?;
+        let bytes = Arc::new(AtomicU64::new(0));
+        let mut rows = 0;
+        for table in 0..lane.closure.owned.len() {
+            let counter = bytes.clone();
+            let stream = lane.source.export(table).await?.inspect(move |piece| {
+                if let Ok(piece) = piece {
+                    counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                }
+            });
+            rows += lane.target.import(table, stream.boxed()).await?;
+        }
+        let started = (lane.clock)();
+        let (source, target) =
+            futures_util::future::join(lane.source.digests(), lane.target.digests()).await;
+        let (source, target) = (source?, target?);
+        let comparison = compare(&source, &target);
+        let compared = (lane.clock)() - started;
+        let dangling = lane.target.check().await?;
+        if let Some(reason) = self.object(&comparison, &dangling) {
+            return Err(Error::new(Kind::Operator, reason));
+        }
+        let lane = &mut *self.lane;
+        lane.target.commit().await?;
+        lane.source.close_snapshot().await?;
+        lane.source.forget(&seqs).await?;
+        self.report.rows += rows;
+        self.report.bytes += bytes.load(Ordering::Relaxed);
+        self.report.compared_rows += comparison.rows;
+        self.report.spent.comparing += compared.as_secs_f64();
+        self.report.spent.copying -= compared.as_secs_f64();
+        let alive: BTreeSet<&Subject> =
+            source.iter().filter(|d| d.table == 0).filter_map(|d| d.subject.as_ref()).collect();
+        let vanished = if whole {
+            group.iter().filter(|subject| !alive.contains(subject)).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Answer::Shipped { vanished })
+    }
+
+    /// Why what has arrived must not be committed, if it must not.
+    fn object(&mut self, comparison: &Comparison, dangling: &[String]) -> Option<String> {
+        if !comparison.is_equal() {
+            self.report.mismatches += comparison.mismatches.len() as u64;
+            let tables: BTreeSet<String> = comparison
+                .mismatches
+                .iter()
+                .map(|(_, table)| self.lane.closure.owned[*table].name.to_string())
+                .collect();
+            let tables: Vec<String> = tables.into_iter().collect();
+            return Some(format!(
+                "source and target differ in {} after the copy",
+                tables.join(", ")
+            ));
+        }
+        dangling.first().cloned()
+    }
+}
