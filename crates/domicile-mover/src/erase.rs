@@ -20,8 +20,12 @@ pub(crate) const fn rows_at_once(engine: Engine) -> u64 {
     }
 }
 
-/// How many quiet periods an erasure waits for one without refusals before it goes on anyway.
+/// How many quiet periods long an erasure waits, from when its people settled, for one without
+/// refusals before it goes on anyway.
 const QUIET_AT_MOST: u32 = 20;
+
+/// People to erase, and the time on the clock when they could have been.
+pub(crate) type Due = (Erasure, Duration);
 /// How often a busy database is asked again.
 const RETRIES: u32 = 50;
 
@@ -41,6 +45,7 @@ pub(crate) struct Eraser<'a> {
     pub(crate) quiet: Duration,
     pub(crate) stop: Stop,
     pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
+    pub(crate) has_warned: bool,
 }
 
 /// An error with what it came from.
@@ -57,17 +62,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 impl Eraser<'_> {
     /// Erases what comes until nothing more comes or a stop is called for.
-    pub(crate) async fn run(
-        mut self,
-        mut due: UnboundedReceiver<Erasure>,
-    ) -> Result<ErasureReport> {
+    pub(crate) async fn run(mut self, mut due: UnboundedReceiver<Due>) -> Result<ErasureReport> {
         let mut report = ErasureReport::default();
-        while let Some(erasure) = due.recv().await {
+        while let Some((erasure, since)) = due.recv().await {
             if *self.stop.borrow_and_update() {
                 // The journals say what is left; the next run erases it.
                 continue;
             }
-            if !self.await_quiet(erasure.source).await? {
+            if !self.await_quiet(erasure.source, since).await? {
                 continue;
             }
             let started = (self.clock)();
@@ -94,13 +96,13 @@ impl Eraser<'_> {
     /// Waits for a period in which the fences refused nobody: whoever is refused still writes to
     /// the old home, and after erasure an UPDATE there would match nothing without an error.
     /// Says whether to erase: not after a stop.
-    async fn await_quiet(&mut self, source: usize) -> Result<bool> {
+    async fn await_quiet(&mut self, source: usize, since: Duration) -> Result<bool> {
         let site = &self.platform.sites[source];
         if self.quiet.is_zero() {
             return Ok(true);
         }
         let Some(mut before) = site.refusals().await? else { return Ok(true) };
-        for _ in 0..QUIET_AT_MOST {
+        while (self.clock)().saturating_sub(since) < self.quiet * QUIET_AT_MOST {
             tokio::select! {
                 () = tokio::time::sleep(self.quiet) => {}
                 _ = self.stop.changed() => return Ok(!*self.stop.borrow()),
@@ -111,7 +113,11 @@ impl Eraser<'_> {
             }
             before = now;
         }
-        tracing::warn!(site = %site.name(), "clients still write to the old home; erasing anyway");
+        if !self.has_warned {
+            self.has_warned = true;
+            let site = site.name();
+            tracing::warn!(%site, "clients still write to the old home; erasing anyway");
+        }
         Ok(true)
     }
 

@@ -4,7 +4,7 @@ mod queue;
 mod totals;
 
 use crate::drive::{Clock, Lane, Stop, drive, not_taken_back};
-use crate::erase::{Eraser, rows_at_once};
+use crate::erase::{Due, Eraser, rows_at_once};
 use crate::error::{Error, Result};
 use crate::people::Platform;
 use crate::recover::{self, Erasure, Found};
@@ -82,7 +82,7 @@ struct Shared<'a> {
     surroundings: &'a Surroundings,
     work: Mutex<VecDeque<Work>>,
     totals: Mutex<Totals>,
-    erasures: UnboundedSender<Erasure>,
+    erasures: UnboundedSender<Due>,
     /// Told when a lane meets an error: the others stop.
     halt: tokio::sync::watch::Sender<bool>,
 }
@@ -118,7 +118,7 @@ pub async fn migrate(
     erase_for_returning(platform, &mut found, &listing.returning).await?;
 
     let (erasures, due) = unbounded_channel();
-    send_due(&mut found, options, surroundings.now, &erasures);
+    send_due(&mut found, options, surroundings.now, &erasures, (surroundings.clock)());
     // Lives until the eraser has ended: a sender that is gone would look like a stop.
     let (halt, halted) = tokio::sync::watch::channel(*surroundings.stop.borrow());
     let batch = options.batch.unwrap_or_else(|| people_per_batch(platform)).max(1);
@@ -144,6 +144,7 @@ pub async fn migrate(
         quiet: options.quiet,
         stop: halted.clone(),
         departures: BTreeMap::new(),
+        has_warned: false,
     };
     let (moved, erased) =
         tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
@@ -275,7 +276,8 @@ fn send_due(
     found: &mut Found,
     options: &Options,
     now: Timestamp,
-    erasures: &UnboundedSender<Erasure>,
+    erasures: &UnboundedSender<Due>,
+    clock: Duration,
 ) {
     let after = SignedDuration::try_from(options.erase_after).unwrap_or(SignedDuration::MAX);
     for erasure in found.erase.drain(..) {
@@ -286,7 +288,7 @@ fn send_due(
                 .is_none_or(|decided| decided.checked_add(after).is_ok_and(|due| due <= now));
         if is_due {
             // The receiver lives as long as the migration.
-            let _ = erasures.send(erasure);
+            let _ = erasures.send((erasure, clock));
         }
     }
 }
@@ -371,12 +373,9 @@ async fn run_batch(
     let report = drive(lane, move_id, batch, stop).await?;
     if !report.moved.is_empty() && shared.options.erase_after.is_zero() {
         // The receiver lives as long as the migration.
-        let _ = shared.erasures.send(Erasure {
-            source: ends.0,
-            move_id,
-            subjects: report.moved.clone(),
-            decided_at: None,
-        });
+        let erasure =
+            Erasure { source: ends.0, move_id, subjects: report.moved.clone(), decided_at: None };
+        let _ = shared.erasures.send((erasure, (shared.surroundings.clock)()));
     }
     let progress = {
         let mut totals = shared.totals.lock().unwrap_or_else(PoisonError::into_inner);

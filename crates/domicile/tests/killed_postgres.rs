@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use world::{SITES, World, write_until};
 
-const PEOPLE: i64 = 3000;
+const PEOPLE: i64 = 6000;
 const KILLS: usize = 20;
 
 fn configuration(world: &World) -> String {
@@ -66,7 +66,7 @@ async fn killed_twenty_times_and_run_once_more_nothing_is_lost() {
     let mut killed = 0;
     for _ in 0..KILLS {
         let mut child = domicile(&config, &["migrate", "--batch", "20"]).spawn().unwrap();
-        let moment = Duration::from_millis(rand::random_range(50..900));
+        let moment = Duration::from_millis(rand::random_range(50..700));
         if let Ok(ended) = tokio::time::timeout(moment, child.wait()).await {
             assert!(ended.unwrap().success(), "a run that was not killed must succeed");
             break;
