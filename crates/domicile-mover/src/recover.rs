@@ -98,15 +98,20 @@ async fn prove_erasures(platform: &Platform, found: &Found, journals: &Journals)
         for subject in &erasure.subjects {
             let Some(entry) = journals[erasure.source].get(subject) else { continue };
             let target = platform.configured(&entry.peer)?;
-            let is_shown = journals[target].get(subject).is_some_and(|there| match there.state {
-                State::Resident | State::Moving | State::Closing | State::Moved => true,
-                State::Arriving | State::Withdrawn => false,
+            let source = platform.sites[erasure.source].name();
+            // An entry or tombstone about this source from before the decision shows nothing.
+            let is_shown = journals[target].get(subject).is_some_and(|there| {
+                if there.move_id == entry.move_id {
+                    there.state == State::Resident
+                } else {
+                    there.peer != *source
+                }
             });
             if is_shown {
                 continue;
             }
             let gone = platform.sites[target].gone(std::slice::from_ref(subject)).await?;
-            if gone.is_empty() {
+            if !gone.iter().any(|(_, home)| home != source) {
                 return Err(contradiction(subject));
             }
         }

@@ -119,6 +119,30 @@ async fn a_target_that_lost_its_arrivals_is_not_answered_by_erasing_the_last_cop
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_trace_at_a_target_is_no_proof_that_rows_arrived() {
+    for trace in [
+        "insert into domicile.gone (subject, home, move_id) select subject, 'iad1', 1 from domicile.subject",
+        "update domicile.subject set state = 'resident', move_id = 1, fenced = false",
+        "update domicile.subject set state = 'moved', move_id = 1, fenced = true",
+    ] {
+        let world = pending().await;
+        // Restored to a day on which these people had been here once before.
+        for site in 1..SITES.len() {
+            superuser(&world, site, trace).await;
+            superuser(&world, site, "truncate users, posts, comments, likes").await;
+            if trace.starts_with("insert") {
+                superuser(&world, site, "truncate domicile.subject").await;
+            }
+        }
+        let plan = world.plan().await;
+        let platform = world.platform(&plan).await;
+        let (surroundings, _stop) = surroundings();
+        let report = migrate(&platform, &options(), &surroundings).await;
+        assert_eq!(world.sum("select count(*) from users").await, 12, "{trace}: {report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_used_again_after_its_account_was_deleted_moves_too() {
     let world = World::with(12).await;
     let plan = world.plan().await;
