@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod site;
 pub mod sql;
 pub mod sqlite;
+mod waiting;
 
 pub use catalog::{Catalog, Column, ForeignKey, Table, TableName};
 pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable};

@@ -13,6 +13,7 @@ mod scan;
 mod schema;
 mod session;
 mod text;
+mod waiting;
 
 use crate::catalog::{Catalog, TableName};
 use crate::closure::{Closure, ReferenceTable};

@@ -31,6 +31,7 @@ mod rows;
 mod scan;
 mod schema;
 mod stream;
+mod waiting;
 
 use crate::catalog::{Catalog, TableName};
 use crate::closure::Closure;

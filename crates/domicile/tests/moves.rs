@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use support::{Platform, ran};
@@ -126,12 +127,14 @@ fn a_second_interrupt_ends_at_once() {
     let platform = Platform::with_people(6000);
     platform.run(&["prepare"]).ok();
     // A lane that waits for this writer cannot come to a safe point.
-    let first = platform.start(&["migrate", "--batch", "10"]);
+    let mut first = platform.start(&["migrate", "--batch", "10"]);
     await_moves(&platform);
     let writer = platform.open("origin.db");
     writer.run("BEGIN IMMEDIATE; UPDATE users SET city = 'x' WHERE id = 3").unwrap();
     send(&first, "-INT");
-    std::thread::sleep(Duration::from_millis(200));
+    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
+    let heard = said.find(|line| line.as_ref().unwrap().contains("once more to end at once"));
+    assert!(heard.is_some(), "the first signal is answered");
     send(&first, "-INT");
     let asked = Instant::now();
     let first = ran(first.wait_with_output().unwrap());

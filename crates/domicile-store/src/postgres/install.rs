@@ -2,13 +2,12 @@
 
 use super::fence;
 use super::session::{FLAG, LOCKS, Session};
-use super::text::{owner_text, path_joins};
+use super::waiting;
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::Installation;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
-use tokio_postgres::Transaction;
 
 /// Tables, and the functions that do not depend on the closure. Every name in a body is written
 /// with its schema: these functions run in sessions whose search_path anybody may have set.
@@ -237,12 +236,12 @@ async fn install_once(session: &mut Session, closure: &Closure, script: &str) ->
     let site = session.site.clone();
     let transaction = session.client.transaction().await.map_err(|e| plain(&site, e))?;
     let version = version(script);
-    let mut uncopied = Vec::new();
+    let mut forbidden = None;
     let run = async {
         transaction.batch_execute("SET LOCAL lock_timeout = '500ms'").await?;
-        let before = guarded_tables(&transaction).await?;
+        let before = waiting::guarded_tables(&transaction).await?;
         transaction.batch_execute(script).await?;
-        uncopied = tables_with_uncopied_rows(&transaction, closure, &before).await?;
+        forbidden = waiting::forbids(&transaction, closure, &before).await?;
         transaction
             .execute(
                 "INSERT INTO domicile.setting VALUES ('version', $1) \
@@ -251,57 +250,14 @@ async fn install_once(session: &mut Session, closure: &Closure, script: &str) ->
             )
             .await
     };
-    match run.await {
-        Ok(_) if !uncopied.is_empty() => Err(Error::new(
-            Kind::Operator,
-            format!(
-                "people who have left site {site} still have rows in {}, which was not part of \
-                 their move",
-                uncopied.join(", ")
-            ),
-        )
-        .hint(
-            "let migrate erase them under the former configuration, or move those rows yourself",
-        )),
-        Ok(_) => transaction.commit().await.map_err(|e| plain(&site, e)),
-        Err(error) => {
+    match (run.await, forbidden) {
+        (Ok(_), Some(change)) => Err(change.refusal(Some(&site))),
+        (Ok(_), None) => transaction.commit().await.map_err(|e| plain(&site, e)),
+        (Err(error), _) => {
             drop(transaction);
             Err(session.failed(error))
         }
     }
-}
-
-/// The tables that had fences before, by number; none before the first installation.
-async fn guarded_tables(transaction: &Transaction<'_>) -> Result<Vec<u32>, tokio_postgres::Error> {
-    let exists = "SELECT pg_catalog.to_regclass('domicile.guarded') IS NOT NULL";
-    if !transaction.query_one(exists, &[]).await?.get::<_, bool>(0) {
-        return Ok(Vec::new());
-    }
-    let rows = transaction.query("SELECT g.relation::oid FROM domicile.guarded g", &[]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
-/// Newly owned tables in which somebody who was decided already has rows: erasing behind would
-/// delete what was never copied. The fences' locks keep such rows from coming now.
-async fn tables_with_uncopied_rows(
-    transaction: &Transaction<'_>,
-    closure: &Closure,
-    before: &[u32],
-) -> Result<Vec<String>, tokio_postgres::Error> {
-    let mut found = Vec::new();
-    for (at, table) in closure.owned.iter().enumerate() {
-        let statement = format!(
-            "SELECT $1::text::regclass::oid <> ALL ($2) AND EXISTS (SELECT 1 FROM {}, domicile.subject AS s \
-             WHERE s.subject = {} AND s.state = 'moved')",
-            path_joins(closure, at).0,
-            owner_text(closure, at),
-        );
-        let row = transaction.query_one(&statement, &[&table.name.sql(), &before]).await?;
-        if row.get(0) {
-            found.push(table.name.to_string());
-        }
-    }
-    Ok(found)
 }
 
 async fn installed_version(session: &Session) -> Result<Option<String>> {

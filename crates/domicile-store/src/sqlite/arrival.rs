@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::site::{Announcement, Arrival, ByteStream, Extent, Horizon, TableDigest};
 use crate::sqlite::connection::{Doing, roll_back, writing};
 use crate::sqlite::decision::still_held;
-use crate::sqlite::extent::Selection;
+use crate::sqlite::extent::{BATCH, Selection};
 use crate::sqlite::lane::{Lane, owned};
 use crate::sqlite::load::{Loader, feed};
 use crate::sqlite::{horizon, integrity, journal};
@@ -110,8 +110,11 @@ fn arriving(announcement: &Announcement) -> String {
 impl Arrival for SqliteArrival {
     async fn expect(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
         let announcement = announcement.clone();
-        self.change("expecting people", move |connection, _| expect(connection, &announcement))
-            .await
+        self.change("expecting people", move |connection, selection| {
+            forget_stale_residents(connection, selection, &announcement.subjects)?;
+            expect(connection, &announcement)
+        })
+        .await
     }
 
     async fn start_horizon(&mut self) -> Result<()> {
@@ -280,6 +283,24 @@ fn load(
     let mut loader = Loader::new(connection, &owned.name, &owned.columns)?;
     let mut stale = integrity::Stale::new(connection, selection, (peer.clone(), mark), table);
     inlet.each(|row| loader.insert_or(&row, |error| stale.make_way(&row, error)))
+}
+
+/// Drops the entries of those who came here by a move and have no row in the root table any more:
+/// they have left the platform, and whoever has the key now is somebody new.
+fn forget_stale_residents(
+    connection: &Connection,
+    selection: &mut Selection,
+    subjects: &[Subject],
+) -> Result<()> {
+    let resident = "subject IN (SELECT subject FROM domicile_subject WHERE state = 'resident')";
+    selection.choose_people(connection, subjects, resident)?;
+    let Some(rows) = selection.rows(0) else { return Ok(()) };
+    let sql = format!(
+        "DELETE FROM domicile_subject WHERE subject IN (SELECT subject FROM {BATCH}) \
+         AND subject NOT IN (SELECT \"b\".subject FROM {rows})"
+    );
+    connection.execute(&sql, []).doing("expecting people")?;
+    selection.clear(connection)
 }
 
 fn expect(connection: &Connection, announcement: &Announcement) -> Result<Vec<Subject>> {

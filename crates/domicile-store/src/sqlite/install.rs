@@ -8,7 +8,7 @@ use crate::sqlite::catalog::{Affinity, list};
 use crate::sqlite::connection::{Doing, reading, writing};
 use crate::sqlite::ddl;
 use crate::sqlite::fence::{self, Fence, Fenced, Term, UniqueKey};
-use crate::sqlite::keys;
+use crate::sqlite::{keys, waiting};
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
@@ -52,6 +52,10 @@ pub(super) fn install(connection: &Connection, installation: &Installation) -> R
     writing(connection, DOING, || {
         refuse_while_moving(connection, &installation.closure)?;
         connection.execute_batch(JOURNAL).doing(DOING)?;
+        let before = waiting::guarded_tables(connection)?;
+        if let Some(change) = waiting::forbids(connection, &installation.closure, &before)? {
+            return Err(change.refusal(None));
+        }
         let wanted = wanted(connection, installation)?;
         let present = present(connection)?;
         for fence in &present {
@@ -115,7 +119,7 @@ fn refuse_while_moving(connection: &Connection, closure: &Closure) -> Result<()>
     if !has_journal(connection)? || mark(connection, "closure")? == Some(digest(closure)) {
         return Ok(());
     }
-    let sql = "SELECT count(*) FROM domicile_subject WHERE fenced = 1";
+    let sql = "SELECT count(*) FROM domicile_subject WHERE fenced = 1 AND state <> 'moved'";
     let moving: i64 = connection.query_row(sql, [], |row| row.get(0)).doing(DOING)?;
     if moving == 0 {
         return Ok(());

@@ -1,6 +1,6 @@
 //! Fences, the claim, and the rest between moves.
 
-use super::support::{Bed, End, Stage, WORLD, look_again, refused};
+use super::support::{Bed, End, Stage, WORLD, World, closure_of, look_again, refused};
 use domicile_model::State;
 use domicile_store::{Closure, Installation, Kind};
 use std::sync::Arc;
@@ -53,13 +53,17 @@ pub(crate) async fn a_second_mover_is_refused<B: Bed>() {
     drop(claim);
 }
 
-pub(crate) async fn another_closure_is_refused_while_people_move<B: Bed>() {
-    let stage = Stage::<B>::ready().await;
+/// The same world without its last owned table, `likes`.
+fn without_likes<B: Bed>(stage: &Stage<B>) -> Installation {
     let mut smaller: Closure = (*stage.closure).clone();
     smaller.owned.pop();
     smaller.checks.retain(|check| check.owned < smaller.owned.len());
-    let smaller = Installation { closure: Arc::new(smaller), ..stage.installation() };
+    Installation { closure: Arc::new(smaller), ..stage.installation() }
+}
 
+pub(crate) async fn another_closure_is_refused_while_people_move<B: Bed>() {
+    let stage = Stage::<B>::ready().await;
+    let smaller = without_likes(&stage);
     let mut lane = stage.copied(&["1"]).await;
     assert!(stage.source.install(&smaller).await.is_err(), "likes would lose their fence");
     assert!(stage.source.is_installed(&stage.installation()).await.unwrap());
@@ -95,4 +99,38 @@ pub(crate) async fn resting_forgets_old_tombstones_only<B: Bed>() {
         look_again(&mut looks, "the tombstone is never old enough").await;
     }
     app.run(like).await.unwrap();
+}
+
+pub(crate) async fn a_table_is_added_while_people_wait_to_be_erased<B: Bed>() {
+    const NARROW: World = World { owned: WORLD.owned.split_at(3).0, ..WORLD };
+    let stage = Stage::<B>::of(&NARROW).await;
+    stage.carry_reference().await;
+    let mut lane = stage.decided(&["1"]).await;
+    lane.settle().await;
+
+    // Ada, who has left, has a like here: erasing would lose it.
+    let wide = Arc::new(closure_of(&WORLD, &stage.source.catalog().await.unwrap()));
+    let wide = Installation { closure: wide, ..stage.installation() };
+    let error = stage.source.install(&wide).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Operator, "{error}");
+    assert!(error.to_string().contains("likes"), "{error}");
+    assert!(stage.source.is_installed(&stage.installation()).await.unwrap(), "as before");
+
+    let mut app = stage.app(End::Source).await;
+    app.run("delete from likes where user_id = 1").await.unwrap();
+    stage.source.install(&wide).await.unwrap();
+    let late = "insert into likes (user_id, post_id) values (1, 101)";
+    assert!(refused(app.as_mut(), late, &["DM001"]).await.names(End::Target));
+}
+
+pub(crate) async fn no_table_is_given_up_while_people_wait_to_be_erased_in_it<B: Bed>() {
+    let stage = Stage::<B>::ready().await;
+    let mut lane = stage.decided(&["1"]).await;
+    lane.settle().await;
+    let smaller = without_likes(&stage);
+    let error = stage.source.install(&smaller).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Operator, "{error}");
+    assert!(error.to_string().contains("likes"), "{error}");
+    lane.erase().await;
+    stage.source.install(&smaller).await.unwrap();
 }

@@ -34,6 +34,8 @@ macro_rules! conformance {
                 nothing_is_installed_at_first,
                 a_second_mover_is_refused,
                 another_closure_is_refused_while_people_move,
+                a_table_is_added_while_people_wait_to_be_erased,
+                no_table_is_given_up_while_people_wait_to_be_erased_in_it,
                 resting_does_not_blind_the_fences,
                 resting_forgets_old_tombstones_only,
             ]
@@ -43,6 +45,7 @@ macro_rules! conformance {
                 a_late_settle_or_erase_spares_who_came_back,
                 each_call_may_be_made_twice,
                 who_moves_already_is_not_announced_again,
+                a_key_used_again_after_its_account_was_deleted,
                 a_lookup_tells_row_and_entry,
             ]
             shapes: [

@@ -1,8 +1,11 @@
 //! Whole moves: each step's trace in the journals, and what is where at the end.
 
-use super::support::{Bed, End, Stage, pass_source, pass_target, people, seqs_of, ship};
+use super::support::{
+    Bed, End, Stage, look_again, pass_source, pass_target, people, seqs_of, ship,
+};
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::{Extent, Kind, Outcome};
+use std::time::Duration;
 
 pub(crate) async fn a_whole_move_step_by_step<B: Bed>() {
     let stage = Stage::<B>::ready().await;
@@ -189,4 +192,29 @@ pub(crate) async fn a_lookup_tells_row_and_entry<B: Bed>() {
     let (entry, person) = look(End::Target, "1").await.unwrap();
     assert_eq!(entry.map(|entry| (entry.state, entry.move_id)), Some((State::Resident, move_id)));
     assert_eq!(person.unwrap().subject, Subject::new("1"));
+}
+
+pub(crate) async fn a_key_used_again_after_its_account_was_deleted<B: Bed>() {
+    let stage = Stage::<B>::ready().await;
+    stage.carry(End::Source, &["1", "2"]).await;
+    let mut there = stage.app(End::Target).await;
+    for table in ["likes", "posts"] {
+        there.run(&format!("delete from {table} where user_id = 1")).await.unwrap();
+    }
+    there.run("delete from users where id = 1").await.unwrap();
+    // The tombstone has served its time, and somebody else gets the number.
+    let mut looks = 0;
+    while stage.gone_to(End::Source, "1").await.is_some() {
+        stage.source.rest(Duration::ZERO).await.unwrap();
+        look_again(&mut looks, "the tombstone is never old enough").await;
+    }
+    let mut here = stage.app(End::Source).await;
+    here.run("insert into users (id, handle) values (1, 'Zoe')").await.unwrap();
+
+    let mut lane = stage.lane(&["1", "2"]).await;
+    let expected = lane.to.expect(&lane.coming).await.unwrap();
+    assert_eq!(expected, people(&["1"]), "Bob is at home there and stays expected of nobody");
+    lane.to.abandon(lane.coming.move_id, &expected).await.unwrap();
+    stage.carry(End::Source, &["1"]).await;
+    assert_eq!(there.rows("select handle from users where id = 1").await, ["Zoe"]);
 }

@@ -7,7 +7,7 @@ mod stage;
 
 pub(crate) use bed::{App, Bed, End, Refusal};
 pub(crate) use lane::{Lane, broken, drain, look_again, pass_source, pass_target, seqs_of, ship};
-pub(crate) use stage::{Stage, WORLD, World};
+pub(crate) use stage::{Stage, WORLD, World, closure_of};
 
 use domicile_model::Subject;
 

@@ -228,7 +228,8 @@ impl<B: Bed> Stage<B> {
     }
 }
 
-fn closure_of(world: &World, catalog: &Catalog) -> Closure {
+/// The closure a world describes, on a catalog that has its tables.
+pub(crate) fn closure_of(world: &World, catalog: &Catalog) -> Closure {
     let table = |name: &str| catalog.find(name).unwrap_or_else(|| panic!("no table {name}"));
     let place = |name: &str| world.owned.iter().position(|(owned, _)| *owned == name).unwrap();
     let owned = |(name, edge): &Owned| OwnedTable {
