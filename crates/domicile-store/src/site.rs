@@ -14,191 +14,28 @@
 //! - **Order.** Subjects are locked in ascending order. Tables are loaded in the closure's order
 //!   and erased in the opposite one.
 
+mod records;
+
 use crate::catalog::{Catalog, TableName};
 use crate::closure::Closure;
 use crate::error::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
-use domicile_model::{MoveId, SiteName, State, Subject};
+use domicile_model::{MoveId, SiteName, Subject};
 use futures_util::stream::BoxStream;
-use jiff::Timestamp;
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use records::{
+    Announcement, Decision, Engine, Erased, Extent, Finding, Horizon, Installation, JournalEntry,
+    Outcome, Person, Stray, TableDigest, Touched,
+};
 
 /// Rows in the engine's own form, in pieces of any length; only an equal engine can read them.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
 
 /// People in ascending byte order of their key.
 pub type PersonStream = BoxStream<'static, Result<Person>>;
-
-/// Which database speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// PostgreSQL 15 or later.
-    Postgres,
-    /// SQLite in WAL mode.
-    Sqlite,
-}
-
-/// A row of the root table, as far as placing a person needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// The person.
-    pub subject: Subject,
-    /// The residence columns' texts, in the closure's order; text that is not UTF-8 is an error.
-    pub residence: Vec<Option<String>>,
-}
-
-/// One line of a site's journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JournalEntry {
-    /// The person.
-    pub subject: Subject,
-    /// What the journal says.
-    pub state: State,
-    /// The move it belongs to.
-    pub move_id: MoveId,
-    /// The other end: the new home at a source, the old one at a target.
-    pub peer: SiteName,
-    /// At a target: whether the rows have arrived and were compared. `false` elsewhere.
-    pub copied: bool,
-    /// When the decision was taken, at a source in state `moved`.
-    pub decided_at: Option<Timestamp>,
-}
-
-/// People announced together, from one source to one target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
-    /// The announcement's id, new for each announcement.
-    pub move_id: MoveId,
-    /// The other end: the new home when told to a source, the old one when told to a target.
-    pub peer: SiteName,
-    /// The people, ascending.
-    pub subjects: Vec<Subject>,
-}
-
-/// Whether writers from before an announcement may still be under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Horizon {
-    /// None is: whoever writes from now on sees the announcement.
-    Passed,
-    /// These still are; look again.
-    Waiting {
-        /// Who holds it up, in words: process, age, and the beginning of its statement.
-        blockers: Vec<String>,
-    },
-}
-
-/// A row that changed while its owner was moving.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Touched {
-    /// The note's own number; notes are forgotten by exact number, never by watermark.
-    pub seq: i64,
-    /// The person it concerns, as owner before or after the change.
-    pub subject: Subject,
-    /// The table's place in [`Closure::owned`].
-    pub table: usize,
-    /// The row's primary key, each column as the engine wrote it down; only an equal engine can
-    /// read it back.
-    pub key: Vec<String>,
-    /// Whether the row came, went, or changed its key or owner, so that the rows below it may
-    /// have come or gone with it. A plain change of values leaves them alone: a person's row
-    /// changes often, and everything hangs from it.
-    pub below: bool,
-}
-
-/// What is read, compared or cleared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Everything these people own.
-    People(Vec<Subject>),
-    /// These rows as far as the person of the note owns them, and everything below those that
-    /// [`Touched::below`] says so of.
-    Touched(Vec<Touched>),
-}
-
-/// A digest over rows that one site read by itself.
-///
-/// Each row's digest is SHA-256 over a canonical form of all its columns that tells NULL from
-/// empty and keeps every bit of a value; the table's is SHA-256 over the sorted row digests.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TableDigest {
-    /// The table's place in [`Closure::owned`].
-    pub table: usize,
-    /// The person; `None` when the extent is [`Extent::Touched`].
-    pub subject: Option<Subject>,
-    /// How many rows.
-    pub rows: u64,
-    /// The digest.
-    pub sha256: [u8; 32],
-}
-
-/// What came of one person's decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Decided: the home has changed. The duration is from the lock's grant to the commit's
-    /// acknowledgement.
-    Decided(Duration),
-    /// Rows were touched since the last catch-up; ship them first.
-    Touched,
-    /// Somebody is writing about this person just now.
-    Busy,
-    /// The tables or fences changed since the copy; the copy cannot be trusted.
-    SchemaChanged,
-    /// The journal no longer has this person in a state to decide from.
-    NotOurs,
-}
-
-/// One person's decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The person.
-    pub subject: Subject,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// What an erasure did in one go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Erased {
-    /// Rows deleted this time.
-    pub rows: u64,
-    /// Whether nothing is left and the tombstones stand.
-    pub finished: bool,
-}
-
-/// What [`Site::install`] puts in place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Installation {
-    /// The closure the fences guard.
-    pub closure: Arc<Closure>,
-    /// Every configured site, so that a refusal can name the new home.
-    pub sites: Vec<SiteName>,
-}
-
-/// A row whose owner is not at this site, found by a scan.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Stray {
-    /// The owner the row names; `None` where the way to the owner is broken.
-    pub subject: Option<Subject>,
-    /// The table.
-    pub table: String,
-    /// How many rows.
-    pub rows: u64,
-}
-
-/// What a scan of one site found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finding {
-    /// Owned rows whose owner's root row is not at this site.
-    pub ownerless: Vec<Stray>,
-    /// Digest and row count of each reference table, in the closure's order.
-    pub reference: Vec<(TableName, u64, [u8; 32])>,
-    /// Rows of owned tables, all people together.
-    pub rows: u64,
-}
 
 /// The right to be the only mover at a site; given back when dropped or when the process ends.
 pub trait Claim: Send {}
