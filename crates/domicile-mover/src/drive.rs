@@ -3,6 +3,7 @@
 mod ship;
 
 use crate::error::Result;
+use crate::reference::Carrier;
 use crate::report::{Failure, Spent};
 use crate::step::{Answer, Batch, Effect, Progress, Verdict};
 use domicile_model::{MoveId, SiteName, Subject};
@@ -46,6 +47,8 @@ pub struct Lane {
     pub target_name: SiteName,
     /// What belongs to a person.
     pub closure: Arc<Closure>,
+    /// Carries new reference rows ahead of the rows that refer to them.
+    pub carrier: Arc<Carrier>,
     /// The clock.
     pub clock: Clock,
 }

@@ -14,6 +14,7 @@ pub mod people;
 pub mod plan;
 pub mod prepare;
 pub mod recover;
+pub mod reference;
 pub mod report;
 pub mod step;
 pub mod verify;

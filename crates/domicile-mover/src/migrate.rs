@@ -7,12 +7,14 @@ use crate::drive::{Clock, Lane, Stop, drive, not_taken_back};
 use crate::erase::{Due, Eraser, rows_at_once};
 use crate::error::{Error, Result};
 use crate::people::Platform;
+use crate::prepare::installation;
 use crate::recover::{self, Erasure, Found};
+use crate::reference::Carrier;
 use crate::report::{Failure, MigrateReport};
 use crate::step::Batch;
 use crate::verify::Merge;
 use domicile_model::{MoveId, State, Subject};
-use domicile_store::{Engine, Installation, Kind};
+use domicile_store::{Engine, Kind};
 use jiff::{SignedDuration, Timestamp};
 use queue::{Work, queue};
 use std::collections::btree_map::Entry;
@@ -83,6 +85,7 @@ struct Shared<'a> {
     work: Mutex<VecDeque<Work>>,
     totals: Mutex<Totals>,
     erasures: UnboundedSender<Due>,
+    carrier: Arc<Carrier>,
     /// Told when a lane meets an error: the others stop.
     halt: tokio::sync::watch::Sender<bool>,
 }
@@ -112,6 +115,10 @@ pub async fn migrate(
         claims.push(site.claim().await?);
     }
     check_installed(platform).await?;
+    let carrier =
+        Carrier::open(&platform.sites, platform.reference_site, &platform.closure).await?;
+    let carrier = Arc::new(carrier);
+    carrier.carry().await?;
     let mut found = recover::find(platform).await?;
     let uncleared = clear_leftovers(platform, &found).await?;
     let listing = list(platform, &found).await?;
@@ -136,6 +143,7 @@ pub async fn migrate(
         work: Mutex::new(work),
         totals: Mutex::new(totals),
         erasures,
+        carrier: carrier.clone(),
         halt: halt.clone(),
     };
     let eraser = Eraser {
@@ -150,6 +158,7 @@ pub async fn migrate(
         tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
     drop(halt);
     let (totals, erased) = (moved?, erased?);
+    carrier.carry().await?;
     for site in &platform.sites {
         site.rest(options.keep_tombstones).await?;
     }
@@ -169,10 +178,7 @@ fn people_per_batch(platform: &Platform) -> usize {
 }
 
 async fn check_installed(platform: &Platform) -> Result<()> {
-    let installation = Installation {
-        closure: platform.closure.clone(),
-        sites: platform.sites.iter().map(|site| site.name().clone()).collect(),
-    };
+    let installation = installation(&platform.sites, &platform.closure, platform.reference_site);
     for site in &platform.sites {
         if !site.is_installed(&installation).await? {
             return Err(Error::refused(
@@ -345,6 +351,7 @@ async fn open_lane(shared: &Shared<'_>, source: usize, target: usize) -> Result<
         source_name: from.name().clone(),
         target_name: to.name().clone(),
         closure,
+        carrier: shared.carrier.clone(),
         clock: shared.surroundings.clock.clone(),
     })
 }

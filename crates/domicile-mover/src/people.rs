@@ -50,6 +50,8 @@ pub struct Platform {
     pub homes: Homes,
     /// How residence is read.
     pub residence: ResidenceColumns,
+    /// The place of the site where reference tables are written.
+    pub reference_site: usize,
     /// The date whose law applies.
     pub on: Date,
 }

@@ -6,7 +6,7 @@ mod tables;
 
 use crate::error::{Error, Result};
 use crate::people::{Platform, ResidenceColumns};
-use domicile_model::Homes;
+use domicile_model::{Homes, SiteName};
 use domicile_store::{Catalog, Closure, Site};
 use jiff::civil::Date;
 use serde::Serialize;
@@ -47,6 +47,8 @@ pub struct Wishes {
     pub residence: ResidenceColumns,
     /// Rules by table, as the user wrote the names.
     pub tables: BTreeMap<String, TableRule>,
+    /// The site where reference tables are written; the first one without it.
+    pub reference_site: Option<SiteName>,
 }
 
 /// One table in a plan.
@@ -130,6 +132,9 @@ pub struct Plan {
     /// The site whose schema was read, by place.
     #[serde(skip)]
     pub template: usize,
+    /// The site where reference tables are written, by place.
+    #[serde(skip)]
+    pub reference_site: usize,
 }
 
 /// What a plan collects while catalogs are read.
@@ -161,6 +166,7 @@ pub async fn plan(
             closure: closure.clone(),
             homes: homes.clone(),
             residence: wishes.residence.clone(),
+            reference_site: plan.reference_site,
             on,
         };
         count_people(&platform, &mut plan).await?;
@@ -178,6 +184,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     let catalog = &catalogs[template];
     let mut draft = Draft::default();
     check_engines(sites, &mut draft);
+    let reference_site = reference_site(sites, wishes, &mut draft);
     for (site, catalog) in sites.iter().zip(&catalogs) {
         let named = catalog.warnings.iter().map(|text| format!("site {}: {text}", site.name()));
         draft.warnings.extend(named);
@@ -186,6 +193,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     let found = closure::find(catalog, wishes, &mut draft)?;
     let kinds = tables::kinds(catalog, wishes, &found, &mut draft);
     let closure = closure::complete(catalog, &found, &kinds, wishes, &mut draft);
+    tables::check_reference(catalog, &closure, &mut draft);
     tables::check_owned(catalog, wishes, &closure, sites.len(), &mut draft);
     edges::check(sites[template].as_ref(), catalog, wishes, &closure, &mut draft).await?;
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
@@ -200,7 +208,23 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
         warnings: draft.warnings,
         closure: Some(Arc::new(closure)),
         template,
+        reference_site,
     })
+}
+
+/// The place of the site where reference tables are written.
+fn reference_site(sites: &[Arc<dyn Site>], wishes: &Wishes, draft: &mut Draft) -> usize {
+    let Some(wished) = &wishes.reference_site else { return 0 };
+    let found = sites.iter().position(|site| site.name() == wished);
+    if found.is_none() {
+        let names: Vec<&str> = sites.iter().map(|site| site.name().as_str()).collect();
+        draft.refuse(
+            "sites",
+            format!("reference tables are to be written at {wished}, which is no site"),
+            format!("set [reference] site to one of {}", names.join(", ")),
+        );
+    }
+    found.unwrap_or(0)
 }
 
 /// The site whose schema stands for all: the first, in the user's order, that has the root table

@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::reference::{Carrier, drift};
+use domicile_model::SiteName;
 use domicile_store::catalog::TableName;
 use domicile_store::{Closure, Installation, ReferenceTable, Site};
 use serde::Serialize;
@@ -28,32 +30,55 @@ pub async fn prepare(sites: &[Arc<dyn Site>], plan: &Plan) -> Result<Vec<Prepare
             "run domicile plan to read them all",
         ));
     };
+    let mut done: Vec<Prepared> = sites.iter().map(|site| Prepared::nothing(site.name())).collect();
     let template = sites[plan.template].as_ref();
-    let truth = reference_state(template, &closure).await?;
-    let installation = Installation {
+    for (at, site) in sites.iter().enumerate().filter(|(at, _)| *at != plan.template) {
+        done[at].tables_created = create_missing(template, site.as_ref(), &closure).await?;
+    }
+    let installation = installation(sites, &closure, plan.reference_site);
+    for (at, site) in sites.iter().enumerate() {
+        if !site.is_installed(&installation).await? {
+            site.install(&installation).await?;
+            done[at].fences_installed = true;
+        }
+    }
+    // From here on the writing site notes its changes, so that none passes by the copy.
+    let writing = sites[plan.reference_site].as_ref();
+    for (at, site) in sites.iter().enumerate().filter(|(at, _)| *at != plan.reference_site) {
+        done[at].reference_rows = copy_reference(writing, site.as_ref(), &closure).await?;
+    }
+    Carrier::open(sites, plan.reference_site, &closure).await?.carry().await?;
+    for (at, site) in sites.iter().enumerate().filter(|(at, _)| *at != plan.reference_site) {
+        let all: Vec<usize> = (0..closure.reference.len()).collect();
+        if let Some(table) = drift(writing, site.as_ref(), &closure, &all).await?.first() {
+            return Err(drifted(&closure.reference[*table], writing, sites[at].as_ref()));
+        }
+    }
+    Ok(done)
+}
+
+/// What every site must have in place.
+pub(crate) fn installation(
+    sites: &[Arc<dyn Site>],
+    closure: &Arc<Closure>,
+    reference_site: usize,
+) -> Installation {
+    Installation {
         closure: closure.clone(),
         sites: sites.iter().map(|site| site.name().clone()).collect(),
-    };
-    let mut done = Vec::new();
-    for (at, site) in sites.iter().enumerate() {
-        let mut prepared = Prepared {
-            site: site.name().to_string(),
+        reference_site: sites[reference_site].name().clone(),
+    }
+}
+
+impl Prepared {
+    fn nothing(site: &SiteName) -> Self {
+        Prepared {
+            site: site.to_string(),
             tables_created: Vec::new(),
             reference_rows: 0,
             fences_installed: false,
-        };
-        if at != plan.template {
-            prepared.tables_created = create_missing(template, site.as_ref(), &closure).await?;
-            prepared.reference_rows =
-                copy_reference(template, site.as_ref(), &closure, &truth).await?;
         }
-        if !site.is_installed(&installation).await? {
-            site.install(&installation).await?;
-            prepared.fences_installed = true;
-        }
-        done.push(prepared);
     }
-    Ok(done)
 }
 
 /// Makes the tables that are missing at a site. That those already there are equal was the plan's
@@ -75,50 +100,35 @@ async fn create_missing(
     Ok(missing.iter().map(TableName::to_string).collect())
 }
 
-type ReferenceState = Vec<(TableName, u64, [u8; 32])>;
-
-/// Rows and digest of each reference table; the owned part of the scan is left to the root alone.
-async fn reference_state(site: &dyn Site, closure: &Closure) -> Result<ReferenceState> {
+/// Fills the reference tables that are empty at a site.
+async fn copy_reference(writing: &dyn Site, site: &dyn Site, closure: &Closure) -> Result<u64> {
+    // The owned part of the scan is left to the root alone.
     let mut only = closure.clone();
     only.owned.truncate(1);
-    Ok(site.scan(&only).await?.reference)
-}
-
-async fn copy_reference(
-    template: &dyn Site,
-    site: &dyn Site,
-    closure: &Closure,
-    truth: &ReferenceState,
-) -> Result<u64> {
-    let here = reference_state(site, closure).await?;
+    let here = site.scan(&only).await?.reference;
     let mut copied = 0;
-    for (table, (expected, found)) in closure.reference.iter().zip(truth.iter().zip(&here)) {
-        if (expected.1, expected.2) == (found.1, found.2) {
-            continue;
-        }
-        if found.1 > 0 {
-            return Err(drifted(table, template, site));
-        }
-        let rows = template.export_reference(table).await?;
-        copied += site.import_reference(table, rows).await?;
-    }
-    let after = reference_state(site, closure).await?;
-    for (table, (expected, found)) in closure.reference.iter().zip(truth.iter().zip(&after)) {
-        if (expected.1, expected.2) != (found.1, found.2) {
-            return Err(drifted(table, template, site));
+    for (table, (_, rows, _)) in closure.reference.iter().zip(&here) {
+        if *rows == 0 {
+            let rows = writing.export_reference(table).await?;
+            copied += site.import_reference(table, rows).await?;
         }
     }
     Ok(copied)
 }
 
-fn drifted(table: &ReferenceTable, template: &dyn Site, site: &dyn Site) -> Error {
+fn drifted(table: &ReferenceTable, writing: &dyn Site, site: &dyn Site) -> Error {
     Error::refused(
         format!(
             "reference table {} has other rows at site {} than at site {}",
             table.name,
             site.name(),
-            template.name()
+            writing.name()
         ),
-        "make them equal, or empty the table there so that prepare can fill it",
+        format!(
+            "reference tables are written at {}, or at what [reference] site names; make them \
+             equal, or empty the table at {} so that prepare can fill it",
+            writing.name(),
+            site.name()
+        ),
     )
 }

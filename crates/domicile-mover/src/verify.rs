@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::people::Platform;
+use crate::reference::drift;
 use domicile_model::{State, Subject};
 use domicile_store::{Finding, JournalEntry, Person, PersonStream};
 use futures_util::StreamExt as _;
@@ -40,7 +41,7 @@ pub struct SiteCount {
 pub struct Drift {
     /// The table.
     pub table: String,
-    /// The site that differs from the first.
+    /// The site that differs from the one where it is written.
     pub site: String,
 }
 
@@ -128,7 +129,7 @@ pub async fn verify(platform: &Platform) -> Result<VerifyReport> {
     for (at, finding) in findings.iter().enumerate() {
         judge_ownerless(platform, at, finding, &lives_somewhere, &mut report);
     }
-    judge_reference(platform, &findings, &mut report);
+    judge_reference(platform, &findings, &mut report).await?;
     report.strays_found.sort();
     Ok(report)
 }
@@ -223,17 +224,29 @@ fn judge_ownerless(
     }
 }
 
-fn judge_reference(platform: &Platform, findings: &[Finding], report: &mut VerifyReport) {
-    let Some((first, others)) = findings.split_first() else { return };
-    for (at, finding) in others.iter().enumerate() {
-        for (expected, found) in first.reference.iter().zip(&finding.reference) {
-            if expected != found {
-                report.reference_drift += 1;
-                report.drift_found.push(Drift {
-                    table: expected.0.to_string(),
-                    site: platform.sites[at + 1].name().to_string(),
-                });
-            }
+/// A table drifts where its rows differ from the writing site's and no note says that they are
+/// still to be carried.
+async fn judge_reference(
+    platform: &Platform,
+    findings: &[Finding],
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let writing = platform.sites[platform.reference_site].as_ref();
+    let expected = &findings[platform.reference_site].reference;
+    for (at, finding) in findings.iter().enumerate() {
+        let tables = expected.iter().zip(&finding.reference).enumerate();
+        let suspects: Vec<usize> = tables
+            .filter(|(_, (expected, found))| expected != found)
+            .map(|(table, _)| table)
+            .collect();
+        let site = platform.sites[at].as_ref();
+        for table in drift(writing, site, &platform.closure, &suspects).await? {
+            report.reference_drift += 1;
+            report.drift_found.push(Drift {
+                table: platform.closure.reference[table].name.to_string(),
+                site: site.name().to_string(),
+            });
         }
     }
+    Ok(())
 }

@@ -29,7 +29,10 @@ const PEOPLE: u64 = 6;
 
 const SCHEMA: &str = "
 CREATE TABLE users (id INTEGER PRIMARY KEY, country TEXT, seen INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE posts (id TEXT PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id));
+CREATE TABLE kinds (id TEXT PRIMARY KEY);
+INSERT INTO kinds VALUES ('k0');
+CREATE TABLE posts (id TEXT PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users (id),
+  kind TEXT NOT NULL DEFAULT 'k0' REFERENCES kinds (id));
 CREATE TABLE comments (id TEXT PRIMARY KEY, post_id TEXT NOT NULL REFERENCES posts (id));
 CREATE INDEX posts_user ON posts (user_id);
 CREATE INDEX comments_post ON comments (post_id);
@@ -54,7 +57,7 @@ impl World {
             let country = if id % 3 == 0 { "US" } else { "FR" };
             app.run(&format!(
                 "INSERT INTO users VALUES ({id}, '{country}', 0);
-                 INSERT INTO posts VALUES ('start-{id}', {id});
+                 INSERT INTO posts VALUES ('start-{id}', {id}, 'k0');
                  INSERT INTO comments VALUES ('start-{id}', 'start-{id}')"
             ))
             .unwrap();
@@ -79,6 +82,7 @@ impl World {
             closure: closure.clone(),
             homes: homes(),
             residence: ResidenceColumns::Code("country".to_owned()),
+            reference_site: 0,
             on: date(2026, 11, 21),
         }
     }
@@ -105,6 +109,7 @@ fn wishes() -> Wishes {
         subjects: "users".to_owned(),
         residence: ResidenceColumns::Code("country".to_owned()),
         tables: BTreeMap::from([("posts".to_owned(), TableRule::default())]),
+        reference_site: None,
     }
 }
 
@@ -142,7 +147,13 @@ impl Writer {
             let sql = "UPDATE users SET seen = seen + 1 WHERE id = ?1";
             self.sites[at].execute(sql, &[&id])
         } else {
-            self.sites[at].execute("INSERT INTO posts VALUES (?1, ?2)", &[&nonce, &id])
+            // Half of the posts are of a kind that has only just come up.
+            let new = format!("k{}", self.turn);
+            let is_new = self.turn.is_multiple_of(2)
+                && at == 0
+                && self.sites[0].execute("INSERT INTO kinds VALUES (?1)", &[&new]).is_ok();
+            let kind = if is_new { new } else { "k0".to_owned() };
+            self.sites[at].execute("INSERT INTO posts VALUES (?1, ?2, ?3)", &[&nonce, &id, &kind])
         };
         match written {
             Ok(1) if self.turn.is_multiple_of(3) => self.seen += 1,

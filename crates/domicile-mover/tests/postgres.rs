@@ -71,7 +71,14 @@ async fn planted_rows_are_found_by_name() {
              alter table posts disable trigger all; alter table likes disable trigger all;
              insert into posts (id, user_id, nonce) values (1000, 3, 'stray');
              insert into likes values (99, 1);
-             insert into badges values (3, 'drifted')",
+             insert into badges values (3, 'written here, to be carried')",
+        )
+        .await
+        .unwrap();
+    let there = connect(&world.databases[1].superuser_url).await.unwrap();
+    there
+        .batch_execute(
+            "set session_replication_role = replica; insert into badges values (4, 'drifted')",
         )
         .await
         .unwrap();
@@ -81,7 +88,11 @@ async fn planted_rows_are_found_by_name() {
         (found.strays, stray.subject.as_str(), stray.site.as_str(), stray.table.as_str()),
         (1, "3", "iad1", "posts")
     );
-    assert_eq!((found.orphans, found.reference_drift, found.doubles), (1, 2, 0));
+    assert_eq!((found.orphans, found.reference_drift, found.doubles), (1, 1, 0));
+    assert_eq!(
+        (found.drift_found[0].table.as_str(), found.drift_found[0].site.as_str()),
+        ("badges", "dub1")
+    );
     assert!(!found.is_clean());
 }
 
@@ -168,4 +179,58 @@ async fn a_mover_without_superuser_moves_with_the_rights_that_the_documentation_
     }
     assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 1, "{codes:?}");
     assert_eq!(codes[0].as_deref(), Some("23503"), "no parent is left at the old home");
+}
+
+/// People who sign up with a badge that did not exist when the sites were prepared, all the while
+/// everybody moves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_refers_to_a_new_reference_row_finds_it_at_its_new_home() {
+    let world = Arc::new(World::with(60).await);
+    let plan = world.plan().await;
+    prepare(&world.sites().await, &plan).await.unwrap();
+    let stop = Arc::new(AtomicU64::new(0));
+    let signing_up = {
+        let (world, stop) = (world.clone(), stop.clone());
+        tokio::spawn(async move {
+            let app = world.app(0).await;
+            let mut count = 0;
+            while stop.load(Ordering::Relaxed) == 0 {
+                count += 1;
+                let (badge, person) = (100 + count, 1000 + i64::from(count));
+                app.execute("insert into badges values ($1, 'new')", &[&badge]).await.unwrap();
+                let sign_up = "insert into users values ($1, 'NO', $2)";
+                app.execute(sign_up, &[&person, &badge]).await.unwrap();
+                // A change that nobody has to look at, and one of somebody who may be moving.
+                app.execute("update badges set name = 'old' where id = $1", &[&badge])
+                    .await
+                    .unwrap();
+                let change = "update users set badge_id = $1 where id = $2";
+                let change = app.execute(change, &[&badge, &(i64::from(count) % 60 + 1)]).await;
+                if let Err(error) = change {
+                    assert_eq!(error.code().unwrap().code(), "DM001", "{error:?}");
+                }
+            }
+            i64::from(count)
+        })
+    };
+    let platform = world.platform(&plan).await;
+    let mut moved = 0;
+    for _ in 0..4 {
+        let (surroundings, _stop) = surroundings();
+        let report = migrate(&platform, &options(), &surroundings).await.unwrap();
+        assert_eq!((report.failed, report.mismatches), (0, 0), "{:?}", report.failures);
+        moved += report.moved;
+    }
+    stop.store(1, Ordering::Relaxed);
+    let signed_up = signing_up.await.unwrap();
+    let (surroundings, _stop) = surroundings();
+    let last = migrate(&platform, &options(), &surroundings).await.unwrap();
+    assert_eq!(i64::try_from(moved + last.moved).unwrap(), 30 + signed_up);
+    let found = verify(&platform).await.unwrap();
+    assert!(found.is_clean(), "{found:?}");
+    assert_eq!(
+        world.sum("select count(*) from badges where name = 'old' and id > 100").await,
+        3 * signed_up
+    );
+    assert_eq!(world.sum("select count(*) from users").await, 60 + signed_up);
 }

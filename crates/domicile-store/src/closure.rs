@@ -50,8 +50,17 @@ pub struct ReferenceTable {
     pub columns: Vec<String>,
     /// For each copied column, whether its type was made by the user.
     pub user_types: Vec<bool>,
+    /// For each copied column, its type as the engine prints it.
+    pub types: Vec<String>,
     /// The primary key's columns.
     pub key: Vec<String>,
+}
+
+impl ReferenceTable {
+    /// The type of one of the copied columns.
+    pub fn type_of(&self, column: &str) -> Option<&str> {
+        self.columns.iter().position(|c| c == column).map(|at| self.types[at].as_str())
+    }
 }
 
 /// A declared foreign key that must hold at the target after rows have arrived.

@@ -6,7 +6,8 @@
 //! transactions end as they do in a crash.
 //!
 //! Points of calls that either end answers begin with `site.`; those of [`crate::Departure`] with
-//! `source.`, those of [`crate::Arrival`] with `target.`.
+//! `source.`, those of [`crate::Arrival`] with `target.`, those of [`crate::Reference`] with
+//! `reference.`.
 
 mod lane;
 mod site;
@@ -38,6 +39,11 @@ pub const POINTS: &[&str] = &[
     "source.look_at_horizon",
     "target.start_horizon",
     "target.look_at_horizon",
+    "reference.open",
+    "reference.changes",
+    "reference.apply",
+    "reference.forget",
+    "reference.digests",
     "target.mark",
     "source.open_snapshot",
     "source.select",

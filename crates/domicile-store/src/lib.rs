@@ -19,6 +19,6 @@ pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable};
 pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Arrival, ByteStream, Claim, Decision, Departure, Engine, Erased, Extent, Finding,
-    Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Site, Stray, TableDigest,
-    Touched,
+    Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Reference,
+    ReferenceChanges, ReferenceNote, Site, Stray, TableDigest, Touched,
 };

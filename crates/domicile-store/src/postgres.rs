@@ -9,6 +9,7 @@ mod fence;
 mod horizon;
 mod install;
 mod people;
+mod reference;
 mod scan;
 mod schema;
 mod session;
@@ -20,7 +21,7 @@ use crate::closure::{Closure, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
-    PersonStream, Site,
+    PersonStream, Reference, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -151,5 +152,9 @@ impl Site for PostgresSite {
 
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
         Ok(Box::new(arrival::PostgresArrival::open(&self.sessions, closure).await?))
+    }
+
+    async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>> {
+        Ok(Box::new(reference::PostgresReference::new(self.open().await?, closure)))
     }
 }

@@ -23,12 +23,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_model::{MoveId, SiteName, Subject};
 use futures_util::stream::BoxStream;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use records::{
     Announcement, Decision, Engine, Erased, Extent, Finding, Horizon, Installation, JournalEntry,
-    Outcome, Person, Stray, TableDigest, Touched,
+    Outcome, Person, ReferenceChanges, ReferenceNote, Stray, TableDigest, Touched,
 };
 
 /// Rows in the engine's own form, in pieces of any length; only an equal engine can read them.
@@ -119,6 +120,28 @@ pub trait Site: Send + Sync {
 
     /// Opens the side that people come to, with connections of its own.
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>>;
+
+    /// Opens what keeps reference tables equal, with a connection of its own.
+    async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>>;
+}
+
+/// The reference tables of one site: their changes are read at the one site where they are
+/// written, and applied at every other.
+#[async_trait]
+pub trait Reference: Send {
+    /// At the writing site: notes above `after`, at most `limit` of them, lowest first, with
+    /// their rows, all read in one snapshot. A note of a lower number may be committed later.
+    async fn changes(&mut self, after: i64, limit: u32) -> Result<ReferenceChanges>;
+
+    /// At the writing site: forgets exactly these notes, once every other site has the rows.
+    async fn forget(&mut self, seqs: &[i64]) -> Result<()>;
+
+    /// At another site: makes the noted rows what the changes say, in one commit. A row that went
+    /// but that rows of people here still refer to stays; the notes of those are returned.
+    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Vec<ReferenceNote>>;
+
+    /// Every row's key and digest, for finding out in which rows two sites differ.
+    async fn digests(&mut self, table: usize) -> Result<BTreeMap<Vec<String>, [u8; 32]>>;
 }
 
 /// A reference table and its copied columns.

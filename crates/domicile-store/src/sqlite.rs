@@ -27,6 +27,7 @@ mod load;
 mod notes;
 mod owner;
 mod people;
+mod reference;
 mod rows;
 mod scan;
 mod schema;
@@ -38,7 +39,7 @@ use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
-    PersonStream, ReferenceName, Site,
+    PersonStream, Reference, ReferenceName, Site,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
@@ -129,13 +130,13 @@ impl Site for SqliteSite {
     }
 
     async fn install(&self, installation: &Installation) -> Result<()> {
-        let installation = installation.clone();
-        self.on_own(move |connection| install::install(connection, &installation)).await
+        let (installation, here) = (installation.clone(), self.name.clone());
+        self.on_own(move |connection| install::install(connection, &installation, &here)).await
     }
 
     async fn is_installed(&self, installation: &Installation) -> Result<bool> {
-        let installation = installation.clone();
-        self.on_own(move |connection| install::is_installed(connection, &installation)).await
+        let (installation, here) = (installation.clone(), self.name.clone());
+        self.on_own(move |connection| install::is_installed(connection, &installation, &here)).await
     }
 
     async fn claim(&self) -> Result<Box<dyn Claim>> {
@@ -217,5 +218,9 @@ impl Site for SqliteSite {
 
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
         Ok(Box::new(arrival::SqliteArrival::open(&self.path, closure).await?))
+    }
+
+    async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>> {
+        Ok(Box::new(reference::SqliteReference::open(&self.path, closure).await?))
     }
 }

@@ -106,7 +106,8 @@ impl World {
         let source = SqliteSite::open(site("bos1"), &paths[0]).unwrap();
         let target = SqliteSite::open(site("dub1"), &paths[1]).unwrap();
         let sites = vec![site("bos1"), site("dub1")];
-        let installation = Installation { closure: Arc::clone(&closure), sites };
+        let installation =
+            Installation { closure: Arc::clone(&closure), sites, reference_site: site("bos1") };
         for one in [&source, &target] {
             assert!(!one.is_installed(&installation).await.unwrap());
             one.install(&installation).await.unwrap();

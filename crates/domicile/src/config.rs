@@ -115,11 +115,14 @@ impl Config {
         let table = DeTable::parse(text).map_err(|error| source.refused(&error))?;
         keys::check(&source, table.get_ref())?;
         let document: Document = toml::from_str(text).map_err(|error| source.refused(&error))?;
-        let Document { subjects, sites, homes, tables, erase } = document;
+        let Document { subjects, sites, homes, tables, reference, erase } = document;
         let sites = read_sites(sites, folder, environment)?;
         Ok(Config {
             homes: read_homes(homes, &sites)?,
-            wishes: read_wishes(subjects, tables)?,
+            wishes: Wishes {
+                reference_site: read_reference_site(reference.site, &sites)?,
+                ..read_wishes(subjects, tables)?
+            },
             erase: read_erase(&erase)?,
             sites,
         })
@@ -293,7 +296,24 @@ fn read_wishes(
         .into_iter()
         .map(|(name, rule)| Ok((name.clone(), read_rule(&name, rule)?)))
         .collect();
-    Ok(Wishes { subjects: table, residence, tables: tables? })
+    Ok(Wishes { subjects: table, residence, tables: tables?, reference_site: None })
+}
+
+fn read_reference_site(
+    written: Option<String>,
+    sites: &[ConfiguredSite],
+) -> Result<Option<SiteName>> {
+    let Some(written) = written else { return Ok(None) };
+    let names = sites.iter().map(|site| &site.spec.name);
+    if let Some(name) = names.clone().find(|name| name.as_str() == written) {
+        return Ok(Some(name.clone()));
+    }
+    let failure = Failure::usage(format!("[reference] site = \"{written}\" is no site"));
+    let near = names.min_by_key(|name| domicile_model::nearness(name.as_str(), &written));
+    Err(match near {
+        Some(name) => failure.hint(format!("the nearest name is {name}")),
+        None => failure,
+    })
 }
 
 fn read_rule(table: &str, rule: document::Table) -> Result<TableRule> {

@@ -55,6 +55,7 @@ pub(crate) fn of_plan(config: &Config, sites: Vec<Arc<dyn Site>>, plan: &Plan) -
         closure,
         homes: homes(config)?.0,
         residence: config.wishes.residence.clone(),
+        reference_site: plan.reference_site,
         on: ambient::today(),
     })
 }

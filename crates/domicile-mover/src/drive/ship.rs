@@ -49,6 +49,12 @@ impl Drive<'_> {
             peer: lane.source_name.clone(),
             subjects: group.to_vec(),
         };
+        // The snapshot sees no reference row that was committed after this.
+        if self.closed_since.is_none() {
+            lane.carrier.carry().await?;
+        } else {
+            lane.carrier.carry_ahead().await?;
+        }
         lane.source.select(&extent).await?;
         lane.target.begin(&announcement, &extent).await?;
         let bytes = Arc::new(AtomicU64::new(0));

@@ -188,6 +188,7 @@ fn in_order(
                 name: table.name.clone(),
                 columns: copied.iter().map(|column| column.name.clone()).collect(),
                 user_types: copied.iter().map(|column| column.user_type).collect(),
+                types: copied.iter().map(|column| column.type_name.clone()).collect(),
                 key: table.primary_key.clone(),
             });
         }

@@ -170,6 +170,36 @@ pub(super) fn check_owned(
     }
 }
 
+/// Changed reference rows are named by their keys.
+pub(super) fn check_reference(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
+    for reference in &closure.reference {
+        let Some(table) = catalog.table(&reference.name) else { continue };
+        if reference.key.is_empty() {
+            draft.refuse(
+                table.name.to_string(),
+                "it has no primary key, so that a changed row cannot be carried to other sites",
+                "give it one, or declare it internal",
+            );
+        }
+        for column in reference.key.iter().filter_map(|column| table.column(column)) {
+            if column.generated || is_float(column) {
+                draft.refuse(
+                    table.name.to_string(),
+                    format!("key column {} is generated or of a type that rounds", column.name),
+                    "use a stored key of an exact type",
+                );
+            }
+        }
+    }
+}
+
+fn is_float(column: &Column) -> bool {
+    matches!(
+        column.type_name.to_ascii_lowercase().as_str(),
+        "real" | "double precision" | "double" | "float"
+    )
+}
+
 fn check_keys(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
     let owned = &closure.owned[at];
     let edge: Vec<&String> = owned.parent.iter().flat_map(|edge| edge.columns.iter()).collect();
@@ -177,8 +207,7 @@ fn check_keys(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
         let Some(found) = table.column(column) else { continue };
         // A row's own key is read back as its type; one that names a person is compared as text.
         let names_people = at == 0 || edge.contains(&column);
-        let is_float = matches!(found.type_name.as_str(), "real" | "double precision");
-        if is_float || (names_people && !found.exact_text) {
+        if is_float(found) || (names_people && !found.exact_text) {
             draft.refuse(
                 table.name.to_string(),
                 format!(

@@ -87,6 +87,7 @@ impl World {
             closure: plan.closure.clone().unwrap(),
             homes: homes(),
             residence: ResidenceColumns::Code("country".to_owned()),
+            reference_site: 0,
             on: date(2026, 11, 21),
         }
     }
@@ -154,6 +155,7 @@ pub fn wishes() -> Wishes {
         subjects: "users".to_owned(),
         residence: ResidenceColumns::Code("country".to_owned()),
         tables,
+        reference_site: None,
     }
 }
 

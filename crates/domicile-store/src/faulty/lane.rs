@@ -3,14 +3,15 @@
 use super::{Faults, Passage, crashed};
 use crate::error::Result;
 use crate::site::{
-    Announcement, Arrival, ByteStream, Decision, Departure, Erased, Extent, Horizon, TableDigest,
-    Touched,
+    Announcement, Arrival, ByteStream, Decision, Departure, Erased, Extent, Horizon, Reference,
+    ReferenceChanges, ReferenceNote, TableDigest, Touched,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_model::{MoveId, Subject};
 use futures_util::StreamExt;
 use futures_util::stream;
+use std::collections::BTreeMap;
 
 /// A departure or an arrival of one life of the process.
 pub(super) struct Lane<T: ?Sized> {
@@ -202,3 +203,22 @@ async fn next_chunk((rows, faults): (Rows<'_>, Faults)) -> Option<(Chunk, (Rows<
 type Chunk = Result<Bytes>;
 
 const STREAM: &str = "source.export.stream";
+
+#[async_trait]
+impl Reference for Lane<dyn Reference> {
+    async fn changes(&mut self, after: i64, limit: u32) -> Result<ReferenceChanges> {
+        forward!(self, "reference.changes", changes(after, limit))
+    }
+
+    async fn forget(&mut self, seqs: &[i64]) -> Result<()> {
+        forward!(self, "reference.forget", forget(seqs))
+    }
+
+    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Vec<ReferenceNote>> {
+        forward!(self, "reference.apply", apply(changes))
+    }
+
+    async fn digests(&mut self, table: usize) -> Result<BTreeMap<Vec<String>, [u8; 32]>> {
+        forward!(self, "reference.digests", digests(table))
+    }
+}

@@ -7,7 +7,7 @@ use crate::closure::Closure;
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
-    PersonStream, ReferenceName, Site,
+    PersonStream, Reference, ReferenceName, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -132,6 +132,11 @@ impl Site for Faulty {
 
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
         let inner = forward!(self, "target.open", arrival(closure))?;
+        Ok(Box::new(Lane::new(inner, self.faults.clone())))
+    }
+
+    async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>> {
+        let inner = forward!(self, "reference.open", reference(closure))?;
         Ok(Box::new(Lane::new(inner, self.faults.clone())))
     }
 }

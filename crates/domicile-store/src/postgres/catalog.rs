@@ -240,7 +240,7 @@ async fn triggers(session: &Session, tables: &mut Tables) -> Result<()> {
     let statement = format!(
         "SELECT t.tgrelid, t.tgname FROM ({RELATIONS}) r
         JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid
-        WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'AA\\_domicile\\_fence%' ORDER BY 1, 2"
+        WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'AA\\_domicile\\_%' ORDER BY 1, 2"
     );
     for row in rows_of(session, &statement).await? {
         if let Some(table) = tables.get_mut(&row.get(0)) {

@@ -1,6 +1,7 @@
 //! The `domicile` schema of a site: journal, notes, tombstones, flag and fences.
 
 use super::fence;
+use super::reference;
 use super::session::{FLAG, LOCKS, Session};
 use super::waiting;
 use crate::closure::Closure;
@@ -188,10 +189,11 @@ REVOKE ALL ON FUNCTION domicile.decide(bigint, text[]) FROM PUBLIC;
 "#;
 
 /// Everything an installation runs, in order.
-fn script(installation: &Installation, mover: &str) -> String {
+fn script(installation: &Installation, session: &Session, mover: &str) -> String {
     use super::session::CLOSING;
     let mut text = JOURNAL.replace("%CLOSING%", &CLOSING.to_string());
     text.push_str(&fence::script(&installation.closure, mover));
+    text.push_str(&reference::script(installation, &session.site));
     text
 }
 
@@ -211,7 +213,7 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
     // The same fences may always be put right: whoever is moving starts again, because the
     // fingerprint tells that they were touched. Other fences only while nobody's rows travel.
     let is_same = installed_version(session).await?
-        == Some(version(&script(installation, &session.role_literal().await?)));
+        == Some(version(&script(installation, session, &session.role_literal().await?)));
     if !is_same && people_under_way(session).await? > 0 {
         return Err(Error::new(
             Kind::Operator,
@@ -219,7 +221,7 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
         )
         .hint("run migrate with the configuration they were announced with, then prepare again"));
     }
-    let script = script(installation, &session.role_literal().await?);
+    let script = script(installation, session, &session.role_literal().await?);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -301,21 +303,25 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
     if !exists(session).await? {
         return Ok(false);
     }
-    let script = script(installation, &session.role_literal().await?);
+    let script = script(installation, session, &session.role_literal().await?);
     let row = session
         .client
         .query_one(
             "SELECT (SELECT value FROM domicile.setting WHERE name = 'version'), \
              (SELECT count(*) FROM domicile.relations() r WHERE 4 > (SELECT count(*) \
                 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r AND t.tgenabled = 'A' \
-                AND t.tgname LIKE 'AA\\_domicile\\_fence%'))",
+                AND t.tgname LIKE 'AA\\_domicile\\_fence%')), \
+             (SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgparentid = 0 \
+                AND t.tgenabled <> 'D' AND t.tgname = 'AA_domicile_reference')",
             &[],
         )
         .await
         .map_err(|e| session.failed(e))?;
     let found: Option<String> = row.get(0);
     let unfenced: i64 = row.get(1);
-    Ok(found.as_deref() == Some(version(&script).as_str()) && unfenced == 0)
+    let watched: i64 = row.get(2);
+    let is_watched = usize::try_from(watched) == Ok(installation.closure.reference.len());
+    Ok(is_watched && found.as_deref() == Some(version(&script).as_str()) && unfenced == 0)
 }
 
 /// Lowers the flag when nobody is under way, and drops tombstones that have served their time.

@@ -246,17 +246,21 @@ impl Session {
     }
 
     /// Takes the claim for as long as the session lives.
+    /// A process that has just ended is waited for: its server may not have noticed yet.
     pub(super) async fn claim(&self) -> Result<()> {
-        let row = self
-            .client
-            .query_one("SELECT pg_catalog.pg_try_advisory_lock($1, $2)", &[&LOCKS, &CLAIM])
-            .await
-            .map_err(|e| self.failed(e))?;
-        if row.get(0) {
-            return Ok(());
+        self.batch("SET lock_timeout = '1s'").await?;
+        let lock = "SELECT pg_catalog.pg_advisory_lock($1, $2)";
+        let locked = self.client.execute(lock, &[&LOCKS, &CLAIM]).await;
+        self.batch("SET lock_timeout = 0").await?;
+        match locked {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Err(Error::new(
+                Kind::Operator,
+                format!("somebody else is migrating site {}", self.site),
+            )
+            .hint("wait for the other domicile to end, or stop it; this one changed nothing")),
+            Err(error) => Err(self.failed(error)),
         }
-        Err(Error::new(Kind::Operator, format!("somebody else is migrating site {}", self.site))
-            .hint("wait for the other domicile to end, or stop it; this one changed nothing"))
     }
 
     /// The role the session logged in as, as a literal.

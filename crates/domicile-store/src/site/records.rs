@@ -2,6 +2,7 @@
 
 use crate::catalog::TableName;
 use crate::closure::Closure;
+use bytes::Bytes;
 use domicile_model::{MoveId, SiteName, State, Subject};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -152,6 +153,30 @@ pub struct Installation {
     pub closure: Arc<Closure>,
     /// Every configured site, so that a refusal can name the new home.
     pub sites: Vec<SiteName>,
+    /// The one site where the application writes reference tables. There changes are noted; at
+    /// every other site a write to them is refused.
+    pub reference_site: SiteName,
+}
+
+/// A note that a row of a reference table came, changed or went at its writing site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceNote {
+    /// The note's own number.
+    pub seq: i64,
+    /// The table's place in [`Closure::reference`]; `None` for a table that is no longer one.
+    pub table: Option<usize>,
+    /// The row's primary key, as the engine wrote it down.
+    pub key: Vec<String>,
+}
+
+/// Noted changes of reference tables, with the rows as they stood in one snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReferenceChanges {
+    /// The notes, by number.
+    pub notes: Vec<ReferenceNote>,
+    /// By table, the rows under the noted keys in the engine's own form. A noted key without a
+    /// row is that of a row that went.
+    pub rows: Vec<(usize, Bytes)>,
 }
 
 /// A row whose owner is not at this site, found by a scan.

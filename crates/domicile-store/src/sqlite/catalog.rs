@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::sql::{ident, idents};
 use crate::sqlite::connection::{Doing, reading};
 use crate::sqlite::ddl::{self, TableParts};
-use crate::sqlite::install::{FENCE_PREFIX, OUR_TABLES};
+use crate::sqlite::install::{OUR_PREFIX, OUR_TABLES};
 use crate::sqlite::keys;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
@@ -121,7 +121,7 @@ fn read_table(connection: &Connection, name: &str, names: &[(String, String)]) -
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1
                ORDER BY name";
     table.triggers = list(connection, sql, [name], |row| row.get(0))?;
-    table.triggers.retain(|trigger| !trigger.starts_with(FENCE_PREFIX));
+    table.triggers.retain(|trigger| !trigger.starts_with(OUR_PREFIX));
     note_triggers(connection, &mut table)?;
     let count = format!("SELECT count(*) FROM {}", ident(name));
     let rows: i64 = connection.query_row(&count, [], |row| row.get(0)).doing(DOING)?;

@@ -128,7 +128,7 @@ impl Selection {
     fn write_notes(&self, connection: &Connection, notes: &[Touched]) -> Result<()> {
         for touched in notes {
             let affinities = self.affinities.get(touched.table).map(Vec::as_slice);
-            let key = notes::values(touched, affinities.unwrap_or_default())?;
+            let key = notes::values(&touched.key, affinities.unwrap_or_default())?;
             let sql = insert(&note(touched.table), key.len() + 2);
             let mut statement = connection.prepare_cached(&sql).doing(DOING)?;
             let subject = Cell::Text(touched.subject.as_str().to_owned().into());

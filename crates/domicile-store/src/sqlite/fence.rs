@@ -11,7 +11,7 @@ use crate::closure::Closure;
 use crate::sql::{ident, literal};
 use crate::sqlite::catalog::Affinity;
 use crate::sqlite::install::FENCE_PREFIX;
-use crate::sqlite::owner;
+use crate::sqlite::{notes, owner};
 use domicile_model::SiteName;
 
 /// A unique key of a table, by which one row can replace another.
@@ -43,6 +43,34 @@ pub(super) struct Fenced {
     pub(super) key: Vec<Affinity>,
     /// Whether the primary key is the rowid, which is always an integer.
     pub(super) rowid_alias: bool,
+}
+
+impl Fenced {
+    /// Whether the row `x` stands under the same key as NEW.
+    pub(super) fn stands(&self, unique: &UniqueKey) -> String {
+        let columns: Vec<String> =
+            self.columns.iter().map(|c| format!("NEW.{0} AS {0}", ident(c))).collect();
+        let mut terms: Vec<String> = unique
+            .terms
+            .iter()
+            .map(|(term, collation)| {
+                let collation = ident(collation);
+                match term {
+                    Term::Column(column) => {
+                        format!("x.{0} = NEW.{0} COLLATE {collation}", ident(column))
+                    }
+                    // Names without a prefix mean the innermost query's columns: x's on the left,
+                    // NEW's on the right.
+                    Term::Expression(text) => format!(
+                        "({text}) = (SELECT {text} FROM (SELECT {})) COLLATE {collation}",
+                        columns.join(", ")
+                    ),
+                }
+            })
+            .collect();
+        terms.extend(unique.predicate.iter().map(|text| format!("({text})")));
+        terms.join(" AND ")
+    }
 }
 
 /// A trigger: its name, and the statement that makes it.
@@ -137,7 +165,7 @@ impl Writer<'_> {
         let mut body = Vec::new();
         let mut when = Vec::new();
         for unique in &self.fenced.uniques {
-            let rows = format!("FROM {table} AS x WHERE {} AND {only}", self.stands(unique));
+            let rows = format!("FROM {table} AS x WHERE {} AND {only}", self.fenced.stands(unique));
             let whose = |what: &str| {
                 format!("{rows} AND {owner} IN (SELECT subject FROM domicile_subject WHERE {what})")
             };
@@ -154,32 +182,6 @@ impl Writer<'_> {
         }
         let when = format!("{ANYBODY} AND ({})", when.join(" OR "));
         self.fence(kind, event, &when, &body)
-    }
-
-    /// Whether the row `x` stands under the same key as NEW.
-    fn stands(&self, unique: &UniqueKey) -> String {
-        let columns: Vec<String> =
-            self.fenced.columns.iter().map(|c| format!("NEW.{0} AS {0}", ident(c))).collect();
-        let mut terms: Vec<String> = unique
-            .terms
-            .iter()
-            .map(|(term, collation)| {
-                let collation = ident(collation);
-                match term {
-                    Term::Column(column) => {
-                        format!("x.{0} = NEW.{0} COLLATE {collation}", ident(column))
-                    }
-                    // Names without a prefix mean the innermost query's columns: x's on the left,
-                    // NEW's on the right.
-                    Term::Expression(text) => format!(
-                        "({text}) = (SELECT {text} FROM (SELECT {})) COLLATE {collation}",
-                        columns.join(", ")
-                    ),
-                }
-            })
-            .collect();
-        terms.extend(unique.predicate.iter().map(|text| format!("({text})")));
-        terms.join(" AND ")
     }
 
     fn name(&self) -> &TableName {
@@ -323,20 +325,8 @@ impl Writer<'_> {
         )
     }
 
-    /// The row's key as the notes keep it: see [`crate::sqlite::notes`].
     fn key(&self, row: &str) -> String {
-        let parts: Vec<String> = self.closure.owned[self.at]
-            .key
-            .iter()
-            .map(|column| {
-                let value = format!("{row}.{}", ident(column));
-                format!(
-                    "CASE typeof({value}) WHEN 'integer' THEN 'i' || {value} \
-                     WHEN 'text' THEN 't' || hex({value}) ELSE 'b' || hex({value}) END"
-                )
-            })
-            .collect();
-        format!("({})", parts.join(" || ',' || "))
+        notes::written(row, &self.closure.owned[self.at].key)
     }
 
     fn fence(&self, kind: &str, event: &str, when: &str, body: &[String]) -> Fence {

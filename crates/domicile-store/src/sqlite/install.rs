@@ -1,5 +1,6 @@
 //! The journal's tables and the fences: putting them in place, and telling whether they are.
 
+use crate::catalog::TableName;
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::Installation;
@@ -8,16 +9,20 @@ use crate::sqlite::catalog::{Affinity, list};
 use crate::sqlite::connection::{Doing, reading, writing};
 use crate::sqlite::ddl;
 use crate::sqlite::fence::{self, Fence, Fenced, Term, UniqueKey};
-use crate::sqlite::{keys, waiting};
+use crate::sqlite::{keys, reference, waiting};
+use domicile_model::SiteName;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
-/// What the fences' names begin with: triggers of this name are domicile's.
+/// What the names of domicile's own triggers begin with.
+pub(super) const OUR_PREFIX: &str = "AA_domicile_";
+
+/// What the fences' names begin with.
 pub(super) const FENCE_PREFIX: &str = "AA_domicile_fence_";
 
 /// The tables that are domicile's own.
-pub(super) const OUR_TABLES: [&str; 4] =
-    ["domicile_subject", "domicile_touched", "domicile_gone", "domicile_site"];
+pub(super) const OUR_TABLES: [&str; 5] =
+    ["domicile_subject", "domicile_touched", "domicile_gone", "domicile_site", "domicile_changed"];
 
 /// The journal's layout.
 const VERSION: &str = "1";
@@ -40,6 +45,8 @@ CREATE TABLE IF NOT EXISTS domicile_gone (
   subject TEXT PRIMARY KEY NOT NULL, home TEXT NOT NULL, move_id INTEGER NOT NULL,
   decided_at TEXT, erased_at TEXT NOT NULL, rows_erased INTEGER NOT NULL,
   suspended INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS domicile_changed (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, key TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS domicile_site (
   key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
 ";
@@ -47,7 +54,11 @@ CREATE TABLE IF NOT EXISTS domicile_site (
 const DOING: &str = "installing the journal and the fences";
 
 /// Puts everything in place that is not.
-pub(super) fn install(connection: &Connection, installation: &Installation) -> Result<()> {
+pub(super) fn install(
+    connection: &Connection,
+    installation: &Installation,
+    here: &SiteName,
+) -> Result<()> {
     switch_to_wal(connection)?;
     writing(connection, DOING, || {
         refuse_while_moving(connection, &installation.closure)?;
@@ -56,7 +67,7 @@ pub(super) fn install(connection: &Connection, installation: &Installation) -> R
         if let Some(change) = waiting::forbids(connection, &installation.closure, &before)? {
             return Err(change.refusal(None));
         }
-        let wanted = wanted(connection, installation)?;
+        let wanted = wanted(connection, installation, here)?;
         let present = present(connection)?;
         for fence in &present {
             if !wanted.contains(fence) {
@@ -77,7 +88,11 @@ pub(super) fn install(connection: &Connection, installation: &Installation) -> R
 }
 
 /// Whether what [`install`] would put in place is in place.
-pub(super) fn is_installed(connection: &Connection, installation: &Installation) -> Result<bool> {
+pub(super) fn is_installed(
+    connection: &Connection,
+    installation: &Installation,
+    here: &SiteName,
+) -> Result<bool> {
     reading(connection, DOING, || {
         if !has_journal(connection)? || journal_mode(connection)? != "wal" {
             return Ok(false);
@@ -87,7 +102,7 @@ pub(super) fn is_installed(connection: &Connection, installation: &Installation)
                 return Ok(false);
             }
         }
-        let mut wanted = wanted(connection, installation)?;
+        let mut wanted = wanted(connection, installation, here)?;
         wanted.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(present(connection)? == wanted)
     })
@@ -145,7 +160,7 @@ pub(super) fn require(connection: &Connection, closure: &Closure) -> Result<()> 
 /// Whether the journal's tables are there.
 pub(super) fn has_journal(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema
-               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4)";
+               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5)";
     let found: i64 = connection.query_row(sql, OUR_TABLES, |row| row.get(0)).doing(DOING)?;
     Ok(usize::try_from(found) == Ok(OUR_TABLES.len()))
 }
@@ -187,13 +202,26 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// The fences as they should be.
-fn wanted(connection: &Connection, installation: &Installation) -> Result<Vec<Fence>> {
+fn wanted(
+    connection: &Connection,
+    installation: &Installation,
+    here: &SiteName,
+) -> Result<Vec<Fence>> {
     let closure = &installation.closure;
     let mut fences = Vec::new();
     for at in 0..closure.owned.len() {
         refuse_converting(connection, closure, at)?;
-        let fenced = fenced(connection, closure, at)?;
+        let owned = &closure.owned[at];
+        let fenced = fenced(connection, &owned.name, &owned.key)?;
         fences.extend(fence::of_table(closure, at, &installation.sites, &fenced));
+    }
+    for table in &closure.reference {
+        let fenced = fenced(connection, &table.name, &table.key)?;
+        fences.extend(if installation.reference_site == *here {
+            reference::noting(table, &fenced)
+        } else {
+            reference::refusing(table, &installation.reference_site)
+        });
     }
     Ok(fences)
 }
@@ -230,20 +258,19 @@ fn present(connection: &Connection) -> Result<Vec<Fence>> {
     let sql = "SELECT name, sql FROM sqlite_schema
                WHERE type = 'trigger' AND substr(name, 1, length(?1)) = ?1
                ORDER BY name COLLATE BINARY";
-    list(connection, sql, [FENCE_PREFIX], |row| Ok(Fence { name: row.get(0)?, sql: row.get(1)? }))
+    list(connection, sql, [OUR_PREFIX], |row| Ok(Fence { name: row.get(0)?, sql: row.get(1)? }))
 }
 
-fn fenced(connection: &Connection, closure: &Closure, at: usize) -> Result<Fenced> {
-    let owned = &closure.owned[at];
-    let name = &owned.name.name;
+fn fenced(connection: &Connection, table: &TableName, primary: &[String]) -> Result<Fenced> {
+    let name = &table.name;
     let sql = "SELECT name, type FROM pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid";
     let columns: Vec<(String, String)> =
         list(connection, sql, [name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if columns.is_empty() || owned.key.is_empty() {
+    if columns.is_empty() || primary.is_empty() {
         return Err(Error::new(Kind::Never, format!("table {name} is missing or has no key"))
             .hint("make the plan again"));
     }
-    let key = affinities(&owned.key, &columns);
+    let key = affinities(primary, &columns);
     let mut uniques = Vec::new();
     let mut rowid_alias = true;
     for index in keys::indexes(connection, name)?.into_iter().filter(|index| index.unique) {
@@ -252,7 +279,7 @@ fn fenced(connection: &Connection, closure: &Closure, at: usize) -> Result<Fence
     }
     rowid_alias &= key == [Affinity::Integer];
     if rowid_alias {
-        let terms = owned.key.iter().map(|k| (Term::Column(k.clone()), "BINARY".to_owned()));
+        let terms = primary.iter().map(|k| (Term::Column(k.clone()), "BINARY".to_owned()));
         uniques.push(UniqueKey { terms: terms.collect(), predicate: None });
     }
     let columns = columns.into_iter().map(|(name, _)| name).collect();
@@ -292,18 +319,28 @@ fn affinities(key: &[String], columns: &[(String, String)]) -> Vec<Affinity> {
         .collect()
 }
 
+/// The affinities of the key columns of each of these tables.
+pub(super) fn affinities_of<'a>(
+    connection: &Connection,
+    tables: impl Iterator<Item = (&'a TableName, &'a [String])>,
+) -> Result<Vec<Vec<Affinity>>> {
+    let sql = "SELECT name, type FROM pragma_table_xinfo(?1)";
+    tables
+        .map(|(table, key)| {
+            let columns =
+                list(connection, sql, [&table.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(affinities(key, &columns))
+        })
+        .collect()
+}
+
 /// The affinities of each owned table's key columns.
 pub(super) fn key_affinities(
     connection: &Connection,
     closure: &Closure,
 ) -> Result<Vec<Vec<Affinity>>> {
-    let sql = "SELECT name, type FROM pragma_table_xinfo(?1)";
-    let of = |owned: &crate::closure::OwnedTable| {
-        let columns =
-            list(connection, sql, [&owned.name.name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(affinities(&owned.key, &columns))
-    };
-    closure.owned.iter().map(of).collect()
+    let tables = closure.owned.iter().map(|owned| (&owned.name, owned.key.as_slice()));
+    affinities_of(connection, tables)
 }
 
 /// A fingerprint of the owned tables and everything that guards them. SQLite's own count of

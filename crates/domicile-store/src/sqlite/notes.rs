@@ -10,6 +10,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::site::Touched;
+use crate::sql::ident;
 use crate::sqlite::catalog::Affinity;
 use crate::sqlite::connection::Doing;
 use crate::sqlite::rows::Cell;
@@ -46,8 +47,8 @@ pub(super) fn read(
     Ok(notes)
 }
 
-/// The key of a note, from what the fence wrote.
-fn told(written: &str, columns: &[Affinity]) -> Option<Vec<String>> {
+/// The key of a note, from what the trigger wrote.
+pub(super) fn told(written: &str, columns: &[Affinity]) -> Option<Vec<String>> {
     let parts: Vec<&str> = written.split(',').collect();
     if parts.len() != columns.len() {
         return None;
@@ -65,8 +66,23 @@ fn told(written: &str, columns: &[Affinity]) -> Option<Vec<String>> {
     parts.iter().zip(columns).map(part).collect()
 }
 
+/// The SQL expression by which a trigger writes down the key of `row` (NEW, OLD or an alias).
+pub(super) fn written(row: &str, key: &[String]) -> String {
+    let parts: Vec<String> = key
+        .iter()
+        .map(|column| {
+            let value = format!("{row}.{}", ident(column));
+            format!(
+                "CASE typeof({value}) WHEN 'integer' THEN 'i' || {value} \
+                 WHEN 'text' THEN 't' || hex({value}) ELSE 'b' || hex({value}) END"
+            )
+        })
+        .collect();
+    format!("({})", parts.join(" || ',' || "))
+}
+
 /// A note's key as values to compare with.
-pub(super) fn values(note: &Touched, columns: &[Affinity]) -> Result<Vec<Cell>> {
+pub(super) fn values(key: &[String], columns: &[Affinity]) -> Result<Vec<Cell>> {
     let value = |(text, affinity): (&String, &Affinity)| {
         if affinity.is_plain() {
             Some(Cell::Text(text.clone().into_bytes().into()))
@@ -74,9 +90,9 @@ pub(super) fn values(note: &Touched, columns: &[Affinity]) -> Result<Vec<Cell>> 
             marked(text)
         }
     };
-    let cells: Option<Vec<Cell>> = note.key.iter().zip(columns).map(value).collect();
+    let cells: Option<Vec<Cell>> = key.iter().zip(columns).map(value).collect();
     cells.filter(|cells| cells.len() == columns.len()).ok_or_else(|| {
-        Error::new(Kind::Never, format!("{:?} is not a key of table {}", note.key, note.table))
+        Error::new(Kind::Never, format!("{key:?} is not a key here"))
             .hint("notes are read at a site and only passed on")
     })
 }

@@ -42,6 +42,17 @@ pub(super) enum Cell {
 }
 
 impl Cell {
+    /// The value as SQLite gave it.
+    pub(super) fn of(value: ValueRef<'_>) -> Cell {
+        match value {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(number) => Cell::Integer(number),
+            ValueRef::Real(number) => Cell::Real(number),
+            ValueRef::Text(text) => Cell::Text(Bytes::copy_from_slice(text)),
+            ValueRef::Blob(blob) => Cell::Blob(Bytes::copy_from_slice(blob)),
+        }
+    }
+
     /// The value as SQLite takes and gives it.
     pub(super) fn as_value(&self) -> ValueRef<'_> {
         match self {

@@ -12,6 +12,7 @@ pub(crate) mod fences;
 pub(crate) mod install;
 pub(crate) mod moves;
 pub(crate) mod passing;
+pub(crate) mod reference;
 pub(crate) mod scan;
 pub(crate) mod shapes;
 pub(crate) mod support;
@@ -77,6 +78,16 @@ macro_rules! conformance {
                 a_post_passed_on_to_another_batch_receiver_first,
                 a_post_passed_on_and_changed_after_its_new_owner_settled,
                 a_post_passed_on_and_back_while_an_older_snapshot_travels,
+            ]
+            reference: [
+                changes_are_noted_where_they_are_written,
+                another_site_refuses_to_write_them,
+                changed_rows_become_equal,
+                values_of_a_unique_key_change_places,
+                a_row_that_people_refer_to_stays,
+                an_undone_change_leaves_no_note,
+                the_same_changes_may_be_applied_twice,
+                replaced_and_emptied_rows_are_noted,
             ]
             decide: [
                 what_was_touched_since_must_be_shipped_first,

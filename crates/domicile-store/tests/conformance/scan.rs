@@ -54,12 +54,11 @@ pub(crate) async fn a_row_with_a_broken_way_to_its_owner_is_found<B: Bed>() {
 pub(crate) async fn drift_of_reference_tables_is_found<B: Bed>() {
     let stage = Stage::<B>::ready().await;
     let source = stage.source.scan(&stage.closure).await.unwrap().reference;
-    let mut there = stage.app(End::Target).await;
-    there.run("update badges set name = 'founder ' where id = 7").await.unwrap();
+    stage.bed.plant(End::Target, "update badges set name = 'founder ' where id = 7").await;
     let target = stage.target.scan(&stage.closure).await.unwrap().reference;
     assert_eq!((&source[0].0, source[0].1), (&target[0].0, target[0].1));
     assert_ne!(source[0].2, target[0].2, "one space is drift");
-    there.run("update badges set name = 'founder' where id = 7").await.unwrap();
+    stage.bed.plant(End::Target, "update badges set name = 'founder' where id = 7").await;
     assert_eq!(stage.target.scan(&stage.closure).await.unwrap().reference, source);
 }
 

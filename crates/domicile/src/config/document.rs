@@ -15,6 +15,8 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) tables: IndexMap<String, Table>,
     #[serde(default)]
+    pub(super) reference: Reference,
+    #[serde(default)]
     pub(super) erase: Erase,
 }
 
@@ -100,6 +102,13 @@ impl From<Columns> for Vec<String> {
             Columns::Several(columns) => columns,
         }
     }
+}
+
+/// `[reference]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reference {
+    pub(super) site: Option<String>,
 }
 
 /// `[erase]`

@@ -23,6 +23,7 @@ const ROOT: Shape = Shape::Table(&[
     ("sites", Shape::Named(&SITE)),
     ("homes", Shape::List(&HOME)),
     ("tables", Shape::Named(&TABLE)),
+    ("reference", Shape::Table(&[("site", Shape::Value)])),
     ("erase", ERASE),
 ]);
 const SUBJECTS: Shape = Shape::Table(&[("table", Shape::Value), ("residence", RESIDENCE)]);

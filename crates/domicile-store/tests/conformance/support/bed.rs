@@ -36,6 +36,9 @@ pub(crate) trait Bed: Send + Sync + Sized + 'static {
     /// What stands for `{id}` in a schema: the type of keys.
     const ID: &'static str;
 
+    /// Statements that take rows away from the badges without a DELETE.
+    const REPLACING: &'static [&'static str];
+
     /// Makes the two databases.
     async fn make() -> Self;
 
@@ -48,7 +51,7 @@ pub(crate) trait Bed: Send + Sync + Sized + 'static {
     /// Drops one of the fences of a table, as somebody with the rights may.
     async fn drop_fence(&self, end: End, table: &str);
 
-    /// Writes as nobody should: foreign keys unchecked.
+    /// Writes as nobody should: foreign keys unchecked, no trigger fired.
     async fn plant(&self, end: End, sql: &str);
 }
 

@@ -113,7 +113,11 @@ impl<B: Bed> Stage<B> {
 
     pub(crate) fn installation(&self) -> Installation {
         let sites = [End::Source, End::Target].map(|end| end.name().parse().unwrap());
-        Installation { closure: Arc::clone(&self.closure), sites: sites.to_vec() }
+        Installation {
+            closure: Arc::clone(&self.closure),
+            sites: sites.to_vec(),
+            reference_site: End::Source.name().parse().unwrap(),
+        }
     }
 
     pub(crate) async fn all_tables(&self) -> Vec<domicile_store::TableName> {
@@ -250,6 +254,7 @@ pub(crate) fn closure_of(world: &World, catalog: &Catalog) -> Closure {
         name: table(name).name.clone(),
         columns: table(name).copied_columns(),
         user_types: copied(table(name)).map(|column| column.user_type).collect(),
+        types: copied(table(name)).map(|column| column.type_name.clone()).collect(),
         key: table(name).primary_key.clone(),
     };
     let checks = |(owned, (name, _)): (usize, &Owned)| {
