@@ -1,25 +1,26 @@
 //! The whole migration: recover, list, move in lanes, erase behind.
 
+mod lanes;
+mod listing;
 mod queue;
 mod totals;
 
-use crate::drive::{Clock, Lane, Stop, drive, not_taken_back};
+use crate::drive::{Clock, Stop, not_taken_back};
 use crate::erase::{Due, Eraser, rows_at_once};
 use crate::error::{Error, Result};
 use crate::people::Platform;
 use crate::prepare::installation;
-use crate::recover::{self, Erasure, Found};
+use crate::recover::{self, Found};
 use crate::reference::Carrier;
 use crate::report::{Failure, MigrateReport};
-use crate::step::Batch;
-use crate::verify::Merge;
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::{Engine, Kind};
 use jiff::{SignedDuration, Timestamp};
+use lanes::{Shared, run_lanes};
+use listing::list;
 use queue::{Work, queue};
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use totals::{Totals, finish};
@@ -75,32 +76,6 @@ pub struct Progress {
     pub moved: u64,
     /// Rows that arrived so far.
     pub rows: u64,
-}
-
-/// What lanes share.
-struct Shared<'a> {
-    platform: &'a Platform,
-    options: &'a Options,
-    surroundings: &'a Surroundings,
-    work: Mutex<VecDeque<Work>>,
-    totals: Mutex<Totals>,
-    erasures: UnboundedSender<Due>,
-    carrier: Arc<Carrier>,
-    /// Told when a lane meets an error: the others stop.
-    halt: tokio::sync::watch::Sender<bool>,
-}
-
-/// What a look at all sites found.
-#[derive(Default)]
-struct Listing {
-    /// By source and target.
-    candidates: BTreeMap<(usize, usize), Vec<Subject>>,
-    already_home: u64,
-    unknown: BTreeSet<Subject>,
-    /// People who stand open at several sites; they stay as they are.
-    doubles: Vec<Failure>,
-    /// People who are to come back to where their old rows still wait to be erased, by place.
-    returning: BTreeSet<(usize, Subject)>,
 }
 
 /// Runs a migration to its end, or to the next safe point after a stop.
@@ -211,48 +186,6 @@ async fn clear_leftovers(platform: &Platform, found: &Found) -> Result<Vec<Failu
     Ok(failures)
 }
 
-async fn list(platform: &Platform, found: &Found) -> Result<Listing> {
-    let mut listing = Listing::default();
-    let mut merge = Merge::open(platform).await?;
-    while let Some((subject, standing)) = merge.next().await? {
-        let mut away = Vec::new();
-        let mut open = Vec::new();
-        for (source, person) in &standing {
-            let (residence, home) = platform.home_of(person);
-            if residence.territory.is_none() {
-                listing.unknown.insert(subject.clone());
-            }
-            if found.under_way[*source].contains(&subject) {
-                continue;
-            }
-            open.push(*source);
-            away.extend(home.filter(|home| home != source).map(|home| (*source, home)));
-        }
-        match (away.as_slice(), open.as_slice()) {
-            (_, []) => {}
-            ([], _) => listing.already_home += 1,
-            ([ends], [_]) => {
-                if found.under_way[ends.1].contains(&subject) {
-                    listing.returning.insert((ends.1, subject.clone()));
-                }
-                listing.candidates.entry(*ends).or_default().push(subject);
-            }
-            // Moving one would meet the other's rows, and which is the person nobody here knows.
-            _ => listing.doubles.push(double(platform, subject, &open)),
-        }
-    }
-    Ok(listing)
-}
-
-fn double(platform: &Platform, subject: Subject, open: &[usize]) -> Failure {
-    let names: Vec<&str> = open.iter().map(|at| platform.sites[*at].name().as_str()).collect();
-    let reason = format!(
-        "a different row stands under the same key at another site ({}); keep one of them",
-        names.join(" and ")
-    );
-    Failure { subject, reason }
-}
-
 /// Erases now what would be in the way of people who come back: an old copy, which the journals
 /// show to have arrived elsewhere long since.
 async fn erase_for_returning(
@@ -297,100 +230,6 @@ fn send_due(
             let _ = erasures.send((erasure, clock));
         }
     }
-}
-
-async fn run_lanes(
-    shared: Shared<'_>,
-    unknown: &BTreeSet<Subject>,
-    halted: Stop,
-) -> Result<Totals> {
-    let lanes =
-        (0..shared.options.lanes.max(1)).map(|_| run_lane(&shared, unknown, halted.clone()));
-    let lanes = futures_util::future::join_all(lanes);
-    let mut stop = shared.surroundings.stop.clone();
-    let watch = async {
-        // Passes a stop from outside on to the lanes and the eraser.
-        while stop.changed().await.is_ok() {
-            if *stop.borrow() {
-                shared.halt.send_replace(true);
-            }
-        }
-        std::future::pending::<()>().await;
-    };
-    let ended = tokio::select! {
-        ended = lanes => ended,
-        () = watch => Vec::new(),
-    };
-    for lane in ended {
-        lane?;
-    }
-    Ok(shared.totals.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-async fn run_lane(shared: &Shared<'_>, unknown: &BTreeSet<Subject>, stop: Stop) -> Result<()> {
-    let mut lanes: BTreeMap<(usize, usize), Lane> = BTreeMap::new();
-    loop {
-        if *stop.borrow() {
-            return Ok(());
-        }
-        let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(work) = work else { return Ok(()) };
-        if let Err(error) = run_batch(shared, &mut lanes, work, unknown, stop.clone()).await {
-            shared.halt.send_replace(true);
-            return Err(error);
-        }
-    }
-}
-
-async fn open_lane(shared: &Shared<'_>, source: usize, target: usize) -> Result<Lane> {
-    let (from, to) = (&shared.platform.sites[source], &shared.platform.sites[target]);
-    let closure = shared.platform.closure.clone();
-    Ok(Lane {
-        source: from.departure(closure.clone()).await?,
-        target: to.arrival(closure.clone()).await?,
-        source_name: from.name().clone(),
-        target_name: to.name().clone(),
-        closure,
-        carrier: shared.carrier.clone(),
-        clock: shared.surroundings.clock.clone(),
-    })
-}
-
-async fn run_batch(
-    shared: &Shared<'_>,
-    lanes: &mut BTreeMap<(usize, usize), Lane>,
-    work: Work,
-    unknown: &BTreeSet<Subject>,
-    stop: Stop,
-) -> Result<()> {
-    let ends = work.ends();
-    let lane = match lanes.entry(ends) {
-        Entry::Occupied(open) => open.into_mut(),
-        Entry::Vacant(place) => place.insert(open_lane(shared, ends.0, ends.1).await?),
-    };
-    let (move_id, batch) = match work {
-        Work::New { subjects, .. } => ((shared.surroundings.move_id)(), Batch::announce(subjects)),
-        Work::Resume(resume) => {
-            for subject in &resume.closed {
-                lane.source.reopen(resume.move_id, subject).await?;
-            }
-            (resume.move_id, Batch::resume(resume.people))
-        }
-    };
-    let report = drive(lane, move_id, batch, stop).await?;
-    if !report.moved.is_empty() && shared.options.erase_after.is_zero() {
-        // The receiver lives as long as the migration.
-        let erasure =
-            Erasure { source: ends.0, move_id, subjects: report.moved.clone(), decided_at: None };
-        let _ = shared.erasures.send((erasure, (shared.surroundings.clock)()));
-    }
-    let progress = {
-        let mut totals = shared.totals.lock().unwrap_or_else(PoisonError::into_inner);
-        totals.add(move_id, report, unknown);
-        Progress { to_move: totals.to_move, moved: totals.report.moved, rows: totals.report.rows }
-    };
-    (shared.surroundings.progress)(progress);
-    Ok(())
 }
 
 async fn count_pending(platform: &Platform) -> Result<u64> {
