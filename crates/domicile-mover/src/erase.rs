@@ -2,6 +2,7 @@
 
 use crate::drive::{Clock, Stop};
 use crate::error::Result;
+use crate::pace::Pacer;
 use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::report::Failure;
@@ -39,10 +40,22 @@ pub(crate) struct ErasureReport {
     pub(crate) seconds: f64,
 }
 
+impl ErasureReport {
+    /// Adds a later round's. Whose rows cannot be erased, every round says anew.
+    pub(crate) fn add(&mut self, later: ErasureReport) {
+        for (move_id, rows) in later.rows {
+            *self.rows.entry(move_id).or_insert(0) += rows;
+        }
+        self.failures = later.failures;
+        self.seconds += later.seconds;
+    }
+}
+
 pub(crate) struct Eraser<'a> {
     pub(crate) platform: &'a Platform,
     pub(crate) clock: Clock,
     pub(crate) quiet: Duration,
+    pub(crate) pacer: Pacer,
     pub(crate) stop: Stop,
     pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
     pub(crate) has_warned: bool,
@@ -129,7 +142,7 @@ impl Eraser<'_> {
                 place.insert(site.departure(self.platform.closure.clone()).await?)
             }
         };
-        let limit = rows_at_once(site.engine());
+        let limit = self.pacer.rows_at_once(rows_at_once(site.engine()));
         let mut rows = 0;
         let mut tries = 0;
         loop {
@@ -137,7 +150,13 @@ impl Eraser<'_> {
                 Ok(erased) => {
                     rows += erased.rows;
                     tries = 0;
+                    self.pacer.spend(erased.rows, 0);
                     if erased.finished {
+                        return Ok(rows);
+                    }
+                    self.pacer.wait(&mut self.stop).await;
+                    if *self.stop.borrow() {
+                        // The journals say what is left; the next run erases it.
                         return Ok(rows);
                     }
                 }

@@ -10,6 +10,7 @@ mod erase;
 mod error;
 pub mod locate;
 pub mod migrate;
+mod pace;
 pub mod people;
 pub mod plan;
 pub mod prepare;

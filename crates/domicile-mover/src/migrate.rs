@@ -4,17 +4,20 @@ mod lanes;
 mod listing;
 mod queue;
 mod totals;
+mod watch;
+mod withdraw;
 
 use crate::drive::{Clock, Stop, not_taken_back};
 use crate::erase::{Due, Eraser, rows_at_once};
 use crate::error::{Error, Result};
+use crate::pace::Pacer;
 use crate::people::Platform;
 use crate::prepare::installation;
 use crate::recover::{self, Found};
 use crate::reference::Carrier;
 use crate::report::{Failure, MigrateReport};
 use domicile_model::{MoveId, State, Subject};
-use domicile_store::{Engine, Kind};
+use domicile_store::{Claim, Engine, Kind};
 use jiff::{SignedDuration, Timestamp};
 use lanes::{Shared, run_lanes};
 use listing::list;
@@ -23,7 +26,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use totals::{Totals, finish};
+use totals::Tally;
+
+pub use watch::watch;
+pub use withdraw::{WithdrawReport, withdraw};
 
 /// How a migration is run.
 #[derive(Clone, Debug)]
@@ -38,6 +44,8 @@ pub struct Options {
     pub quiet: Duration,
     /// How long tombstones stand.
     pub keep_tombstones: Duration,
+    /// How many rows may be copied in a second, and how many erased; `None` for no limit.
+    pub rows_per_second: Option<u64>,
 }
 
 impl Default for Options {
@@ -48,6 +56,7 @@ impl Default for Options {
             erase_after: Duration::ZERO,
             quiet: Duration::from_millis(200),
             keep_tombstones: Duration::from_secs(30 * 24 * 3600),
+            rows_per_second: None,
         }
     }
 }
@@ -58,7 +67,7 @@ pub struct Surroundings {
     /// Time since a fixed moment.
     pub clock: Clock,
     /// The date and time, to tell which erasures are due.
-    pub now: Timestamp,
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// A new, never used id for each announcement.
     pub move_id: Arc<dyn Fn() -> MoveId + Send + Sync>,
     /// Told after every batch.
@@ -85,63 +94,113 @@ pub async fn migrate(
     surroundings: &Surroundings,
 ) -> Result<MigrateReport> {
     let started = (surroundings.clock)();
-    let mut claims = Vec::new();
-    for site in &platform.sites {
-        claims.push(site.claim().await?);
-    }
-    check_installed(platform).await?;
-    let carrier =
-        Carrier::open(&platform.sites, platform.reference_site, &platform.closure).await?;
-    let carrier = Arc::new(carrier);
-    carrier.carry().await?;
-    let mut found = recover::find(platform).await?;
-    let uncleared = clear_leftovers(platform, &found).await?;
-    let listing = list(platform, &found).await?;
-    erase_for_returning(platform, &mut found, &listing.returning).await?;
+    let mut tally = Tally::default();
+    let run = Run::begin(platform, options, surroundings).await?;
+    run.round(&mut tally).await?;
+    drop(run);
+    report(platform, tally, surroundings, started).await
+}
 
-    let (erasures, due) = unbounded_channel();
-    send_due(&mut found, options, surroundings.now, &erasures, (surroundings.clock)());
-    // Lives until the eraser has ended: a sender that is gone would look like a stop.
-    let (halt, halted) = tokio::sync::watch::channel(*surroundings.stop.borrow());
-    let batch = options.batch.unwrap_or_else(|| people_per_batch(platform)).max(1);
-    let work = queue(found.resume, listing.candidates, batch);
-    let mut totals = Totals::default();
-    totals.to_move = work.iter().map(Work::people).sum();
-    totals.report.already_home = listing.already_home;
-    totals.report.failed = listing.doubles.len() as u64;
-    totals.report.failures = listing.doubles;
-    totals.report.failures.extend(uncleared);
-    let shared = Shared {
-        platform,
-        options,
-        surroundings,
-        work: Mutex::new(work),
-        totals: Mutex::new(totals),
-        erasures,
-        carrier: carrier.clone(),
-        halt: halt.clone(),
-    };
-    let eraser = Eraser {
-        platform,
-        clock: surroundings.clock.clone(),
-        quiet: options.quiet,
-        stop: halted.clone(),
-        departures: BTreeMap::new(),
-        has_warned: false,
-    };
-    let (moved, erased) =
-        tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
-    drop(halt);
-    let (totals, erased) = (moved?, erased?);
-    carrier.carry().await?;
-    for site in &platform.sites {
-        site.rest(options.keep_tombstones).await?;
-    }
-    let mut report = finish(totals, erased);
+/// Puts together what rounds have done, and what is left.
+async fn report(
+    platform: &Platform,
+    tally: Tally,
+    surroundings: &Surroundings,
+    started: Duration,
+) -> Result<MigrateReport> {
+    let mut report = tally.report();
     report.pending_erasure = count_pending(platform).await?;
     report.stopped = *surroundings.stop.borrow();
     report.seconds = ((surroundings.clock)() - started).as_secs_f64();
     Ok(report)
+}
+
+/// This process's hold on all sites, for one round of moving or many.
+struct Run<'a> {
+    platform: &'a Platform,
+    options: &'a Options,
+    surroundings: &'a Surroundings,
+    carrier: Arc<Carrier>,
+    copying: Arc<Pacer>,
+    _claims: Vec<Box<dyn Claim>>,
+}
+
+impl<'a> Run<'a> {
+    async fn begin(
+        platform: &'a Platform,
+        options: &'a Options,
+        surroundings: &'a Surroundings,
+    ) -> Result<Run<'a>> {
+        let mut claims = Vec::new();
+        for site in &platform.sites {
+            claims.push(site.claim().await?);
+        }
+        check_installed(platform).await?;
+        let carrier =
+            Carrier::open(&platform.sites, platform.reference_site, &platform.closure).await?;
+        let copying = Pacer::new(surroundings.clock.clone(), options.rows_per_second);
+        Ok(Run {
+            platform,
+            options,
+            surroundings,
+            carrier: Arc::new(carrier),
+            copying: Arc::new(copying),
+            _claims: claims,
+        })
+    }
+
+    /// Finishes what is under way, then moves everybody who is not at home now. Returns how long
+    /// it took to look at everybody.
+    async fn round(&self, tally: &mut Tally) -> Result<Duration> {
+        let Run { platform, options, surroundings, .. } = self;
+        let began = (surroundings.clock)();
+        self.carrier.carry().await?;
+        let mut found = recover::find(platform).await?;
+        let uncleared = clear_leftovers(platform, &found).await?;
+        let mut listing = list(platform, &found).await?;
+        let looked = (surroundings.clock)() - began;
+        erase_for_returning(platform, &mut found, &listing.returning).await?;
+
+        let (erasures, due) = unbounded_channel();
+        send_due(&mut found, options, (surroundings.now)(), &erasures, (surroundings.clock)());
+        tally.begin_round(&mut listing, uncleared, (surroundings.clock)());
+        let batch = options.batch.unwrap_or_else(|| people_per_batch(platform)).max(1);
+        let work = queue(found.resume, listing.candidates, batch);
+        tally.totals.to_move += work.iter().map(Work::people).sum::<u64>();
+        // Lives until the eraser has ended: a sender that is gone would look like a stop.
+        let (halt, halted) = tokio::sync::watch::channel(*surroundings.stop.borrow());
+        let shared = Shared {
+            platform,
+            options,
+            surroundings,
+            work: Mutex::new(work),
+            totals: Mutex::new(std::mem::take(&mut tally.totals)),
+            erasures,
+            carrier: self.carrier.clone(),
+            pacer: self.copying.clone(),
+            halt: halt.clone(),
+        };
+        let eraser = Eraser {
+            platform,
+            clock: surroundings.clock.clone(),
+            quiet: options.quiet,
+            pacer: Pacer::new(surroundings.clock.clone(), options.rows_per_second),
+            stop: halted.clone(),
+            departures: BTreeMap::new(),
+            has_warned: false,
+        };
+        let ((totals, moved), erased) =
+            tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
+        drop(halt);
+        tally.totals = totals;
+        moved?;
+        tally.erased.add(erased?);
+        self.carrier.carry().await?;
+        for site in &platform.sites {
+            site.rest(options.keep_tombstones).await?;
+        }
+        Ok(looked)
+    }
 }
 
 /// At SQLite a batch arrives under the database's only write lock, so it must be short.

@@ -199,7 +199,7 @@ fn surroundings(writer: &Arc<Mutex<Writer>>) -> (Surroundings, tokio::sync::watc
             writer.lock().unwrap().write();
             Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
         }),
-        now: jiff::Timestamp::now(),
+        now: Arc::new(jiff::Timestamp::now),
         move_id: Arc::new(|| MoveId(NEXT.fetch_add(1, Ordering::Relaxed))),
         progress: Arc::new(|_| {}),
         stop,

@@ -39,7 +39,7 @@ pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
 pub type PersonStream = BoxStream<'static, Result<Person>>;
 
 /// The right to be the only mover at a site; given back when dropped or when the process ends.
-pub trait Claim: Send {}
+pub trait Claim: Send + Sync {}
 
 /// A database that holds people.
 #[async_trait]

@@ -4,9 +4,11 @@ use crate::exit::Exit;
 use crate::screen;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
 use jiff::civil::Date;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Moves each person's rows to a data centre under the law of the place they live in, while the
 /// application runs.
@@ -72,6 +74,26 @@ pub(crate) struct MigrateArgs {
     /// database's only write lock].
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<NonZeroUsize>,
+    /// Copy at most so many rows a second, and erase at most so many.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_rows_per_second: Option<NonZeroU64>,
+    /// Keep going until told to stop: people who sign up, whose residence changes, and new
+    /// reference rows are taken as they come. A site that stops answering is waited for.
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// With --watch, the time from one look at everybody to the next, such as 500ms or 1m; looking
+    /// itself takes at most a tenth of the time.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub(crate) every: Duration,
+    /// Take back what an interrupted run announced and did not decide, and move nobody. Whoever is
+    /// decided has moved.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) withdraw: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().map_err(|error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| "a time cannot be negative".to_owned())
 }
 
 /// `locate`

@@ -122,7 +122,7 @@ impl Stage {
         let shown = bar.clone();
         let surroundings = Surroundings {
             clock: ambient::clock(),
-            now: ambient::now(),
+            now: Arc::new(ambient::now),
             move_id: ambient::move_ids(),
             progress: Arc::new(move |progress: Progress| {
                 shown.set_length(progress.to_move);

@@ -6,6 +6,7 @@ use super::{Options, Progress, Surroundings};
 use crate::drive::{Lane, Stop, drive};
 use crate::erase::Due;
 use crate::error::Result;
+use crate::pace::Pacer;
 use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::reference::Carrier;
@@ -25,15 +26,28 @@ pub(super) struct Shared<'a> {
     pub(super) totals: Mutex<Totals>,
     pub(super) erasures: UnboundedSender<Due>,
     pub(super) carrier: Arc<Carrier>,
+    pub(super) pacer: Arc<Pacer>,
     /// Told when a lane meets an error: the others stop.
     pub(super) halt: tokio::sync::watch::Sender<bool>,
+}
+
+impl Shared<'_> {
+    /// The next batch, no larger than the pace allows.
+    fn take(&self) -> Option<Work> {
+        let mut waiting = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let (work, rest) = waiting.pop_front()?.split(self.pacer.people_at_once());
+        if let Some(rest) = rest {
+            waiting.push_front(rest);
+        }
+        Some(work)
+    }
 }
 
 pub(super) async fn run_lanes(
     shared: Shared<'_>,
     unknown: &BTreeSet<Subject>,
     halted: Stop,
-) -> Result<Totals> {
+) -> (Totals, Result<()>) {
     let lanes =
         (0..shared.options.lanes.max(1)).map(|_| run_lane(&shared, unknown, halted.clone()));
     let lanes = futures_util::future::join_all(lanes);
@@ -51,20 +65,18 @@ pub(super) async fn run_lanes(
         ended = lanes => ended,
         () = watch => Vec::new(),
     };
-    for lane in ended {
-        lane?;
-    }
-    Ok(shared.totals.into_inner().unwrap_or_else(PoisonError::into_inner))
+    let totals = shared.totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    (totals, ended.into_iter().collect())
 }
 
-async fn run_lane(shared: &Shared<'_>, unknown: &BTreeSet<Subject>, stop: Stop) -> Result<()> {
+async fn run_lane(shared: &Shared<'_>, unknown: &BTreeSet<Subject>, mut stop: Stop) -> Result<()> {
     let mut lanes: BTreeMap<(usize, usize), Lane> = BTreeMap::new();
     loop {
+        shared.pacer.wait(&mut stop).await;
         if *stop.borrow() {
             return Ok(());
         }
-        let work = shared.work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(work) = work else { return Ok(()) };
+        let Some(work) = shared.take() else { return Ok(()) };
         if let Err(error) = run_batch(shared, &mut lanes, work, unknown, stop.clone()).await {
             shared.halt.send_replace(true);
             return Err(error);
@@ -72,17 +84,22 @@ async fn run_lane(shared: &Shared<'_>, unknown: &BTreeSet<Subject>, stop: Stop) 
     }
 }
 
-async fn open_lane(shared: &Shared<'_>, source: usize, target: usize) -> Result<Lane> {
-    let (from, to) = (&shared.platform.sites[source], &shared.platform.sites[target]);
-    let closure = shared.platform.closure.clone();
+pub(super) async fn open_lane(
+    platform: &Platform,
+    surroundings: &Surroundings,
+    carrier: &Arc<Carrier>,
+    (source, target): (usize, usize),
+) -> Result<Lane> {
+    let (from, to) = (&platform.sites[source], &platform.sites[target]);
+    let closure = platform.closure.clone();
     Ok(Lane {
         source: from.departure(closure.clone()).await?,
         target: to.arrival(closure.clone()).await?,
         source_name: from.name().clone(),
         target_name: to.name().clone(),
         closure,
-        carrier: shared.carrier.clone(),
-        clock: shared.surroundings.clock.clone(),
+        carrier: carrier.clone(),
+        clock: surroundings.clock.clone(),
     })
 }
 
@@ -96,7 +113,10 @@ async fn run_batch(
     let ends = work.ends();
     let lane = match lanes.entry(ends) {
         Entry::Occupied(open) => open.into_mut(),
-        Entry::Vacant(place) => place.insert(open_lane(shared, ends.0, ends.1).await?),
+        Entry::Vacant(place) => {
+            let Shared { platform, surroundings, carrier, .. } = shared;
+            place.insert(open_lane(platform, surroundings, carrier, ends).await?)
+        }
     };
     let (move_id, batch) = match work {
         Work::New { subjects, .. } => ((shared.surroundings.move_id)(), Batch::announce(subjects)),
@@ -108,6 +128,7 @@ async fn run_batch(
         }
     };
     let report = drive(lane, move_id, batch, stop).await?;
+    shared.pacer.spend(report.rows, report.moved.len() as u64);
     if !report.moved.is_empty() && shared.options.erase_after.is_zero() {
         // The receiver lives as long as the migration.
         let erasure =

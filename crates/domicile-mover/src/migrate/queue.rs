@@ -18,6 +18,20 @@ impl Work {
         }
     }
 
+    /// The first so many people, and the rest. A batch under way stays whole.
+    pub(super) fn split(self, people: usize) -> (Work, Option<Work>) {
+        match self {
+            Work::New { source, target, mut subjects } if subjects.len() > people => {
+                let rest = subjects.split_off(people);
+                (
+                    Work::New { source, target, subjects },
+                    Some(Work::New { source, target, subjects: rest }),
+                )
+            }
+            whole => (whole, None),
+        }
+    }
+
     pub(super) fn ends(&self) -> (usize, usize) {
         match self {
             Work::New { source, target, .. } => (*source, *target),

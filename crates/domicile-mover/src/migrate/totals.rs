@@ -1,8 +1,9 @@
 //! Adding batches up.
 
+use super::listing::Listing;
 use crate::drive::BatchReport;
 use crate::erase::ErasureReport;
-use crate::report::{MigrateReport, Percentiles};
+use crate::report::{Failure, MigrateReport, Percentiles};
 use domicile_model::{MoveId, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,6 +15,8 @@ pub(super) struct Totals {
     pauses: Vec<Duration>,
     handovers: Vec<Duration>,
     arrived: BTreeMap<MoveId, u64>,
+    /// People who could not be moved in this round.
+    not_moved: Vec<Failure>,
     pub(super) to_move: u64,
     withdrawn: u64,
 }
@@ -23,8 +26,7 @@ impl Totals {
         let report = &mut self.report;
         report.moved += batch.moved.len() as u64;
         report.held += batch.moved.iter().filter(|s| unknown.contains(*s)).count() as u64;
-        report.failed += batch.failures.len() as u64;
-        report.failures.extend(batch.failures);
+        self.not_moved.extend(batch.failures);
         report.rows += batch.rows;
         report.bytes += batch.bytes;
         report.compared_rows += batch.compared_rows;
@@ -40,20 +42,81 @@ impl Totals {
     }
 }
 
-/// Puts the numbers together. Where a batch was erased in this run, its rows are those that stood
-/// at the source when it was decided, which is what erasing counts; a row that was shipped twice
-/// because it changed meanwhile is one row.
-pub(super) fn finish(totals: Totals, erased: ErasureReport) -> MigrateReport {
-    let mut report = totals.report;
-    report.rows = totals
-        .arrived
-        .iter()
-        .map(|(move_id, arrived)| erased.rows.get(move_id).unwrap_or(arrived))
-        .sum();
-    report.erased_rows = erased.rows.values().sum();
-    report.spent.erasing = erased.seconds;
-    report.failures.extend(erased.failures);
-    report.pause_ms = Percentiles::of(totals.pauses);
-    report.handover_ms = Percentiles::of(totals.handovers);
-    report
+/// What the rounds of a run have come to.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) totals: Totals,
+    pub(super) erased: ErasureReport,
+    /// Whether every site was open once.
+    pub(super) has_begun: bool,
+    /// Rounds that went to their end.
+    pub(super) rounds: u64,
+    /// People who could not be moved, in earlier rounds.
+    failing: BTreeMap<Subject, Failing>,
+}
+
+struct Failing {
+    reason: String,
+    tries: u32,
+    next_try: Duration,
+}
+
+/// How long somebody who could not be moved is left alone, after the first failure and at most.
+const LEFT_ALONE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+
+impl Tally {
+    /// Takes over what a listing says. Whoever failed a short while ago is left out this time.
+    pub(super) fn begin_round(
+        &mut self,
+        listing: &mut Listing,
+        uncleared: Vec<Failure>,
+        now: Duration,
+    ) {
+        self.note_failing(now);
+        for subjects in listing.candidates.values_mut() {
+            subjects.retain(|subject| {
+                self.failing.get(subject).is_none_or(|failing| failing.next_try <= now)
+            });
+        }
+        let report = &mut self.totals.report;
+        report.already_home = listing.already_home;
+        report.failed = listing.doubles.len() as u64;
+        report.failures = std::mem::take(&mut listing.doubles);
+        report.failures.extend(uncleared);
+    }
+
+    /// Remembers who failed in the round that has ended, and forgets who has moved since.
+    fn note_failing(&mut self, now: Duration) {
+        let failed = std::mem::take(&mut self.totals.not_moved);
+        self.failing.retain(|_, failing| failing.next_try > now);
+        for Failure { subject, reason } in failed {
+            let tries = self.failing.get(&subject).map_or(0, |failing| failing.tries) + 1;
+            let (first, most) = LEFT_ALONE;
+            let next_try = now + first.saturating_mul(1 << tries.min(16)).min(most);
+            self.failing.insert(subject, Failing { reason, tries, next_try });
+        }
+    }
+
+    /// Puts the numbers together. Where a batch was erased in this run, its rows are those that
+    /// stood at the source when it was decided, which is what erasing counts; a row that was
+    /// shipped twice because it changed meanwhile is one row.
+    pub(super) fn report(self) -> MigrateReport {
+        let Tally { totals, erased, failing, .. } = self;
+        let mut report = totals.report;
+        report.failed += (totals.not_moved.len() + failing.len()) as u64;
+        report.failures.extend(totals.not_moved);
+        let earlier = failing.into_iter();
+        report.failures.extend(earlier.map(|(subject, f)| Failure { subject, reason: f.reason }));
+        report.rows = totals
+            .arrived
+            .iter()
+            .map(|(move_id, arrived)| erased.rows.get(move_id).unwrap_or(arrived))
+            .sum();
+        report.erased_rows = erased.rows.values().sum();
+        report.spent.erasing = erased.seconds;
+        report.failures.extend(erased.failures);
+        report.pause_ms = Percentiles::of(totals.pauses);
+        report.handover_ms = Percentiles::of(totals.handovers);
+        report
+    }
 }

@@ -172,7 +172,7 @@ pub fn surroundings() -> (Surroundings, tokio::sync::watch::Sender<bool>) {
     let base = i64::from(std::process::id()) << 32;
     let surroundings = Surroundings {
         clock: Arc::new(move || started.elapsed()),
-        now: jiff::Timestamp::now(),
+        now: Arc::new(jiff::Timestamp::now),
         move_id: Arc::new(move || MoveId(base + NEXT.fetch_add(1, Ordering::Relaxed))),
         progress: Arc::new(|_| {}),
         stop,

@@ -8,10 +8,10 @@ use crate::platform;
 use crate::screen::{self, aligned};
 use crate::sites;
 use crate::stop::Signals;
-use domicile_mover::migrate::{Options, Surroundings, migrate};
-use domicile_mover::report::{MigrateReport, Percentiles};
+use domicile_mover::migrate::{Options, Surroundings, WithdrawReport, migrate, watch, withdraw};
+use domicile_mover::report::{Failure, MigrateReport, Percentiles};
 use indicatif::{HumanBytes, HumanCount};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 
 /// How many failures the text names; JSON has them all.
@@ -47,12 +47,13 @@ async fn move_everybody(
         erase_after: config.erase.after,
         quiet: config.erase.quiet,
         keep_tombstones: config.erase.tombstones,
+        rows_per_second: args.max_rows_per_second.map(NonZeroU64::get),
     };
     let bar = screen::bar(global.quiet);
     let shown = bar.clone();
     let surroundings = Surroundings {
         clock: ambient::clock(),
-        now: ambient::now(),
+        now: Arc::new(ambient::now),
         move_id: ambient::move_ids(),
         progress: Arc::new(move |progress| {
             shown.set_length(progress.to_move);
@@ -61,16 +62,51 @@ async fn move_everybody(
         }),
         stop,
     };
-    let report = migrate(&platform, &options, &surroundings).await;
+    if args.withdraw {
+        let report = withdraw(&platform, &options, &surroundings).await;
+        bar.finish_and_clear();
+        let report = report?;
+        screen::show(global.json, &report, withdrawn)?;
+        return Ok(if report.failures.is_empty() { Exit::Ok } else { Exit::Failed });
+    }
+    let report = if args.watch {
+        watch(&platform, &options, &surroundings, args.every).await
+    } else {
+        migrate(&platform, &options, &surroundings).await
+    };
     bar.finish_and_clear();
     let report = report?;
     screen::show(global.json, &report, text)?;
-    if report.stopped {
+    if report.stopped && !args.watch {
         screen::say("stopped, and nothing is half-done");
         screen::say("hint: run domicile migrate again; it goes on where this one stopped");
         return Ok(Exit::Stopped);
     }
     Ok(exit(&report))
+}
+
+fn withdrawn(report: &WithdrawReport) -> String {
+    let row = |name: &str, value: u64| vec![name.to_owned(), HumanCount(value).to_string()];
+    let mut text = aligned(&[
+        row("withdrawn", report.withdrawn),
+        row("decided before, and settled", report.settled),
+    ]);
+    list(&mut text, "not taken back", &report.failures);
+    text
+}
+
+/// Names the first of those who failed.
+fn list(text: &mut String, title: &str, failures: &[Failure]) {
+    if failures.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{title}\n"));
+    for failure in failures.iter().take(NAMED) {
+        text.push_str(&format!("  {}: {}\n", failure.subject, failure.reason));
+    }
+    if failures.len() > NAMED {
+        text.push_str(&format!("  and {} more; --json names them all\n", failures.len() - NAMED));
+    }
 }
 
 fn exit(report: &MigrateReport) -> Exit {
@@ -111,17 +147,6 @@ fn text(report: &MigrateReport) -> String {
         row("deciding", seconds(spent.deciding)),
         row("erasing", seconds(spent.erasing)),
     ]));
-    if !report.failures.is_empty() {
-        text.push_str("\nnot moved\n");
-        for failure in report.failures.iter().take(NAMED) {
-            text.push_str(&format!("  {}: {}\n", failure.subject, failure.reason));
-        }
-        if report.failures.len() > NAMED {
-            text.push_str(&format!(
-                "  and {} more; --json names them all\n",
-                report.failures.len() - NAMED
-            ));
-        }
-    }
+    list(&mut text, "not moved", &report.failures);
     text
 }
