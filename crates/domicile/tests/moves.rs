@@ -158,3 +158,42 @@ fn send(child: &Child, signal: &str) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
+
+#[test]
+fn watching_takes_people_as_they_come_and_ends_well() {
+    let platform = Platform::with_people(30);
+    platform.run(&["prepare"]).ok();
+    let watching = platform.start(&["migrate", "--watch", "--every", "50ms", "--json"]);
+    let app = platform.open("origin.db");
+    let started = Instant::now();
+    for id in 1000..1010 {
+        app.run(&format!("INSERT INTO users (id, country) VALUES ({id}, 'DE')")).unwrap();
+        let there = format!("SELECT count(*) FROM users WHERE id = {id}");
+        while platform.count("dub1.db", &there) == 0 {
+            assert!(started.elapsed() < Duration::from_secs(30), "{id} does not move");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    send(&watching, "-INT");
+    let report = ran(watching.wait_with_output().unwrap()).ok().json();
+    assert_eq!((&report["moved"], &report["failed"]), (&json!(30), &json!(0)));
+    platform.run(&["verify"]).ok();
+}
+
+#[test]
+fn an_interrupted_run_is_taken_back() {
+    let platform = Platform::with_people(6000);
+    platform.run(&["prepare"]).ok();
+    let mut first = platform.start(&["migrate", "--batch", "200"]);
+    await_moves(&platform);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let taken_back = platform.run(&["migrate", "--withdraw", "--json"]).ok().json();
+    assert_fields(&taken_back, "withdrawn settled failures");
+    assert_eq!(platform.run(&["status", "--json"]).ok().json()["under_way"], 0);
+    let nothing = platform.run(&["migrate", "--withdraw", "--json"]).ok().json();
+    assert_eq!((&nothing["withdrawn"], &nothing["settled"]), (&json!(0), &json!(0)));
+    platform.run(&["migrate", "--max-rows-per-second", "100000"]).ok();
+    platform.run(&["verify"]).ok();
+    platform.run(&["migrate", "--withdraw", "--watch"]).failed_with(2, &["cannot be used with"]);
+}
