@@ -90,8 +90,7 @@ impl Homes {
     /// `*` does not match an unknown residence: a person nobody can place is held where the rule
     /// for `unknown` says, or stays.
     pub fn place(&self, subject: &Subject, residence: &Residence) -> Placement {
-        let matching = self.rules.iter().find(|rule| rule_matches(rule, residence));
-        let Some(rule) = matching else { return Placement::Nowhere };
+        let Some(rule) = self.rule_for(residence) else { return Placement::Nowhere };
         let best = rule
             .sites
             .iter()
@@ -99,6 +98,15 @@ impl Homes {
             .map(|site| (score(subject, site), &site.name))
             .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)));
         best.map_or(Placement::Nowhere, |(_, name)| Placement::At(name.clone()))
+    }
+
+    fn rule_for(&self, residence: &Residence) -> Option<&HomeRule> {
+        self.rules.iter().find(|rule| rule_matches(rule, residence))
+    }
+
+    /// Whether the rule for this residence has the site among its sites.
+    pub fn allows(&self, residence: &Residence, site: &SiteName) -> bool {
+        self.rule_for(residence).is_some_and(|rule| rule.sites.contains(site))
     }
 
     /// The sites, by name.

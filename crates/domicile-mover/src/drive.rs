@@ -253,6 +253,7 @@ impl Drive<'_> {
                 }
                 Outcome::Touched => Verdict::Touched,
                 Outcome::Busy => Verdict::Busy,
+                Outcome::OnHold => Verdict::OnHold,
                 Outcome::SchemaChanged => Verdict::SchemaChanged,
                 Outcome::NotOurs => Verdict::NotOurs,
             };

@@ -18,9 +18,20 @@ pub enum Error {
         /// What the reader can do.
         hint: String,
     },
+    /// The rules of the configuration do not allow what was asked for.
+    Denied {
+        /// One sentence.
+        message: String,
+        /// What the reader can do.
+        hint: String,
+    },
 }
 
 impl Error {
+    pub(crate) fn denied(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Error::Denied { message: message.into(), hint: hint.into() }
+    }
+
     pub(crate) fn refused(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Error::Refused { message: message.into(), hint: hint.into() }
     }
@@ -29,7 +40,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Error::Site(error) => error.kind(),
-            Error::Refused { .. } => Kind::Operator,
+            Error::Refused { .. } | Error::Denied { .. } => Kind::Operator,
         }
     }
 
@@ -37,7 +48,7 @@ impl Error {
     pub fn hint_text(&self) -> Option<&str> {
         match self {
             Error::Site(error) => error.hint_text(),
-            Error::Refused { hint, .. } => Some(hint),
+            Error::Refused { hint, .. } | Error::Denied { hint, .. } => Some(hint),
         }
     }
 }
@@ -52,7 +63,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Site(error) => error.fmt(f),
-            Error::Refused { message, .. } => f.write_str(message),
+            Error::Refused { message, .. } | Error::Denied { message, .. } => f.write_str(message),
         }
     }
 }
@@ -61,7 +72,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Site(error) => error.source(),
-            Error::Refused { .. } => None,
+            Error::Refused { .. } | Error::Denied { .. } => None,
         }
     }
 }

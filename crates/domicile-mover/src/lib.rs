@@ -5,6 +5,7 @@
 //! rebuilds steps from the sites' journals, and [`migrate`] runs them all.
 
 pub mod compare;
+pub mod direct;
 pub mod drive;
 mod erase;
 mod error;

@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::people::Platform;
+use crate::reference::behind;
 use domicile_model::residence::Residence;
-use domicile_model::{State, Subject};
+use domicile_model::{SiteName, State, Subject};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +22,15 @@ pub struct Location {
     pub residence: Residence,
     /// Sites where rows of theirs stand.
     pub standing_at: Vec<String>,
+    /// Why they must neither move nor be erased, where somebody said so.
+    pub hold: Option<String>,
+    /// The site that somebody chose for them.
+    pub directed_home: Option<SiteName>,
 }
 
 /// Finds somebody by asking every site.
 pub async fn locate(platform: &Platform, subject: &Subject) -> Result<Location> {
+    platform.read_directives().await?;
     let mut standing = Vec::new();
     let mut journal = Vec::new();
     let mut named_home = None;
@@ -63,7 +69,10 @@ pub async fn locate(platform: &Platform, subject: &Subject) -> Result<Location> 
             "give the person's primary key as the database prints it",
         ));
     };
+    let directive = platform.directives.about(subject);
     Ok(Location {
+        hold: directive.as_ref().and_then(|directive| directive.hold.clone()),
+        directed_home: directive.and_then(|directive| directive.home),
         subject: subject.clone(),
         home: home.map(|at| platform.sites[at].name().to_string()),
         state,
@@ -90,6 +99,10 @@ pub struct Status {
     pub under_way: u64,
     /// People whose rows wait, fenced, to be erased.
     pub pending_erasure: u64,
+    /// People away from home because they are on hold; not counted as to move.
+    pub on_hold: u64,
+    /// Changes of reference rows that are still to be carried to other sites.
+    pub reference_behind: u64,
     /// People who came home per second, measured between two looks; `None` where only one was
     /// taken.
     pub people_per_second: Option<f64>,
@@ -99,7 +112,8 @@ pub struct Status {
 
 /// Counts once. [`Status::with_rate`] adds the rate from a later count.
 pub async fn status(platform: &Platform) -> Result<Status> {
-    let mut status = Status::default();
+    platform.read_directives().await?;
+    let mut status = Status { reference_behind: behind(platform).await?, ..Status::default() };
     for (at, site) in platform.sites.iter().enumerate() {
         let (mut closed, mut under_way) = (BTreeSet::new(), BTreeSet::new());
         for entry in site.journal().await? {
@@ -128,7 +142,9 @@ pub async fn status(platform: &Platform) -> Result<Status> {
                 let (_, home) = platform.home_of(&person);
                 let is_home = home.is_none_or(|home| home == at);
                 status.at_home += u64::from(is_home);
-                status.to_move += u64::from(!is_home);
+                let is_on_hold = !is_home && platform.directives.is_on_hold(&person.subject);
+                status.on_hold += u64::from(is_on_hold);
+                status.to_move += u64::from(!is_home && !is_on_hold);
             })
             .await?;
         status.by_site.insert(site.name().to_string(), here);

@@ -11,7 +11,7 @@ use crate::drive::{Clock, Stop, not_taken_back};
 use crate::erase::{Due, Eraser, rows_at_once};
 use crate::error::{Error, Result};
 use crate::pace::Pacer;
-use crate::people::Platform;
+use crate::people::{Directives, Platform};
 use crate::prepare::installation;
 use crate::recover::{self, Found};
 use crate::reference::Carrier;
@@ -46,6 +46,8 @@ pub struct Options {
     pub keep_tombstones: Duration,
     /// How many rows may be copied in a second, and how many erased; `None` for no limit.
     pub rows_per_second: Option<u64>,
+    /// Announce this person and nobody else; what is under way is finished all the same.
+    pub only: Option<Subject>,
 }
 
 impl Default for Options {
@@ -57,6 +59,7 @@ impl Default for Options {
             quiet: Duration::from_millis(200),
             keep_tombstones: Duration::from_secs(30 * 24 * 3600),
             rows_per_second: None,
+            only: None,
         }
     }
 }
@@ -155,14 +158,19 @@ impl<'a> Run<'a> {
         let Run { platform, options, surroundings, .. } = self;
         let began = (surroundings.clock)();
         self.carrier.carry().await?;
+        platform.read_directives().await?;
         let mut found = recover::find(platform).await?;
         let uncleared = clear_leftovers(platform, &found).await?;
         let mut listing = list(platform, &found).await?;
+        if let Some(only) = &options.only {
+            listing.candidates.values_mut().for_each(|subjects| subjects.retain(|s| s == only));
+        }
         let looked = (surroundings.clock)() - began;
         erase_for_returning(platform, &mut found, &listing.returning).await?;
 
         let (erasures, due) = unbounded_channel();
-        send_due(&mut found, options, (surroundings.now)(), &erasures, (surroundings.clock)());
+        let (now, clock) = ((surroundings.now)(), (surroundings.clock)());
+        send_due(&mut found, options, &platform.directives, now, &erasures, clock);
         tally.begin_round(&mut listing, uncleared, (surroundings.clock)());
         let batch = options.batch.unwrap_or_else(|| people_per_batch(platform)).max(1);
         let work = queue(found.resume, listing.candidates, batch);
@@ -273,12 +281,17 @@ async fn erase_for_returning(
 fn send_due(
     found: &mut Found,
     options: &Options,
+    directives: &Directives,
     now: Timestamp,
     erasures: &UnboundedSender<Due>,
     clock: Duration,
 ) {
     let after = SignedDuration::try_from(options.erase_after).unwrap_or(SignedDuration::MAX);
-    for erasure in found.erase.drain(..) {
+    for mut erasure in found.erase.drain(..) {
+        erasure.subjects.retain(|subject| !directives.is_on_hold(subject));
+        if erasure.subjects.is_empty() {
+            continue;
+        }
         // With nothing to wait for, no two clocks are compared.
         let is_due = options.erase_after.is_zero()
             || erasure

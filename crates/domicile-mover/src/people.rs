@@ -2,11 +2,12 @@
 
 use crate::error::{Error, Result};
 use domicile_model::residence::{Residence, from_code, from_text};
-use domicile_model::{Homes, Placement, SiteName};
-use domicile_store::{Closure, Person, Site};
+use domicile_model::{Homes, Placement, SiteName, Subject};
+use domicile_store::{Closure, Directive, Person, Site};
 use futures_util::StreamExt as _;
 use jiff::civil::Date;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// How residence is read from the root table's columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,30 @@ pub struct Platform {
     pub reference_site: usize,
     /// The date whose law applies.
     pub on: Date,
+    /// What is directed about single people, as last read.
+    pub directives: Directives,
+}
+
+/// What is directed about single people at any site, shared by those who look at it.
+#[derive(Clone, Debug, Default)]
+pub struct Directives(Arc<RwLock<BTreeMap<Subject, Directive>>>);
+
+impl Directives {
+    /// What is directed about a person.
+    pub fn about(&self, subject: &Subject) -> Option<Directive> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned()
+    }
+
+    /// Whether a person must neither move nor be erased.
+    pub fn is_on_hold(&self, subject: &Subject) -> bool {
+        let directives = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        directives.get(subject).is_some_and(|directive| directive.hold.is_some())
+    }
+
+    fn home(&self, subject: &Subject) -> Option<SiteName> {
+        let directives = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        directives.get(subject).and_then(|directive| directive.home.clone())
+    }
 }
 
 impl Platform {
@@ -65,11 +90,33 @@ impl Platform {
     /// The place of a person's home, with their residence; `None` where no rule gives one.
     pub fn home_of(&self, person: &Person) -> (Residence, Option<usize>) {
         let residence = self.residence.residence(person, self.on);
+        // Where residence has changed since, a directive that no rule allows any more is void.
+        let directed = self.directives.home(&person.subject);
+        let directed = directed.filter(|site| self.homes.allows(&residence, site));
         let home = match self.homes.place(&person.subject, &residence) {
-            Placement::At(name) => self.place_of(&name),
+            Placement::At(name) => self.place_of(directed.as_ref().unwrap_or(&name)),
             Placement::Nowhere => None,
         };
         (residence, home)
+    }
+
+    /// Reads anew what every site has been told about single people. What any site was told
+    /// holds; for homes the first site's word.
+    pub async fn read_directives(&self) -> Result<()> {
+        let mut all: BTreeMap<Subject, Directive> = BTreeMap::new();
+        for site in &self.sites {
+            for told in site.directives().await? {
+                let known = all.entry(told.subject.clone()).or_insert_with(|| Directive {
+                    subject: told.subject.clone(),
+                    hold: None,
+                    home: None,
+                });
+                known.hold = known.hold.take().or(told.hold);
+                known.home = known.home.take().or(told.home);
+            }
+        }
+        *self.directives.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+        Ok(())
     }
 
     /// Calls `visit` for everybody whose root row stands at a site.

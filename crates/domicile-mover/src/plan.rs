@@ -5,7 +5,7 @@ mod edges;
 mod tables;
 
 use crate::error::{Error, Result};
-use crate::people::{Platform, ResidenceColumns};
+use crate::people::{Directives, Platform, ResidenceColumns};
 use domicile_model::{Homes, SiteName};
 use domicile_store::{Catalog, Closure, Site};
 use jiff::civil::Date;
@@ -168,7 +168,9 @@ pub async fn plan(
             residence: wishes.residence.clone(),
             reference_site: plan.reference_site,
             on,
+            directives: Directives::default(),
         };
+        platform.read_directives().await?;
         count_people(&platform, &mut plan).await?;
     }
     Ok(plan)

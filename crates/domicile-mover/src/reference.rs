@@ -5,6 +5,7 @@
 //! its new home.
 
 use crate::error::Result;
+use crate::people::Platform;
 use domicile_store::{Closure, Error, Reference, ReferenceChanges, Site};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -157,6 +158,25 @@ async fn noted(source: &mut dyn Reference, table: usize) -> Result<BTreeSet<Vec<
         keys.extend(of_table.map(|note| note.key));
         if is_last {
             return Ok(keys);
+        }
+    }
+}
+
+/// How many changes are noted at the writing site.
+pub(crate) async fn behind(platform: &Platform) -> Result<u64> {
+    if platform.closure.reference.is_empty() {
+        return Ok(0);
+    }
+    let site = &platform.sites[platform.reference_site];
+    let mut source = site.reference(platform.closure.clone()).await?;
+    let (mut after, mut notes) = (0, 0);
+    loop {
+        let changes = source.changes(after, NOTES_AT_ONCE).await?;
+        notes += changes.notes.len() as u64;
+        let Some(last) = changes.notes.last() else { return Ok(notes) };
+        after = last.seq;
+        if changes.notes.len() < NOTES_AT_ONCE as usize {
+            return Ok(notes);
         }
     }
 }

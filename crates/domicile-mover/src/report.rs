@@ -46,6 +46,8 @@ pub struct MigrateReport {
     pub already_home: u64,
     /// People of unknown residence, among the moved where they moved.
     pub held: u64,
+    /// People who would move, were they not on hold.
+    pub on_hold: u64,
     /// People who could not be moved; they are where they were.
     pub failed: u64,
     /// Rows of the moved people, reference rows not counted.

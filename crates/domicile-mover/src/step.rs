@@ -92,6 +92,8 @@ pub enum Verdict {
     Touched,
     /// Somebody is writing.
     Busy,
+    /// Somebody put the person on hold.
+    OnHold,
     /// The copy cannot be trusted any more.
     SchemaChanged,
     /// The journal says otherwise.

@@ -71,6 +71,8 @@ pub struct VerifyReport {
     pub pending_erasure: u64,
     /// People whose residence nobody knows. No fault.
     pub unknown_residence: u64,
+    /// People away from home because they are on hold. No fault.
+    pub on_hold: u64,
 }
 
 impl VerifyReport {
@@ -97,6 +99,7 @@ type Journal = BTreeMap<Subject, JournalEntry>;
 /// are home.
 pub async fn verify(platform: &Platform) -> Result<VerifyReport> {
     let mut report = VerifyReport::default();
+    platform.read_directives().await?;
     let (mut journals, mut findings) = (Vec::new(), Vec::new());
     for site in &platform.sites {
         let entries = site.journal().await?;
@@ -191,7 +194,9 @@ fn judge_person(
         report.sites[*at].subjects += 1;
         let (residence, home) = platform.home_of(person);
         is_unknown |= residence.territory.is_none();
-        if home.is_some_and(|home| home != *at) {
+        if home.is_some_and(|home| home != *at) && platform.directives.is_on_hold(subject) {
+            report.on_hold += 1;
+        } else if home.is_some_and(|home| home != *at) {
             report.note_stray(StrayFound {
                 subject: subject.clone(),
                 site: platform.sites[*at].name().to_string(),

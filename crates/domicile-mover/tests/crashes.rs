@@ -9,7 +9,7 @@
 
 use domicile_model::{HomeRule, Homes, MoveId, SiteName, SiteSpec};
 use domicile_mover::migrate::{Options, Surroundings, migrate};
-use domicile_mover::people::{Platform, ResidenceColumns};
+use domicile_mover::people::{Directives, Platform, ResidenceColumns};
 use domicile_mover::plan::{TableRule, Wishes, plan};
 use domicile_mover::prepare::prepare;
 use domicile_mover::verify::verify;
@@ -84,6 +84,7 @@ impl World {
             residence: ResidenceColumns::Code("country".to_owned()),
             reference_site: 0,
             on: date(2026, 11, 21),
+            directives: Directives::default(),
         }
     }
 }

@@ -39,6 +39,8 @@ pub const POINTS: &[&str] = &[
     "source.look_at_horizon",
     "target.start_horizon",
     "target.look_at_horizon",
+    "site.directives",
+    "site.direct",
     "reference.open",
     "reference.changes",
     "reference.apply",

@@ -18,7 +18,7 @@ pub use catalog::{Catalog, Column, ForeignKey, Table, TableName};
 pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable};
 pub use error::{Error, Kind, Result};
 pub use site::{
-    Announcement, Arrival, ByteStream, Claim, Decision, Departure, Engine, Erased, Extent, Finding,
-    Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Reference,
+    Announcement, Arrival, ByteStream, Claim, Decision, Departure, Directive, Engine, Erased,
+    Extent, Finding, Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Reference,
     ReferenceChanges, ReferenceNote, Site, Stray, TableDigest, Touched,
 };

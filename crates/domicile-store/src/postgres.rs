@@ -3,6 +3,7 @@
 mod arrival;
 mod catalog;
 mod departure;
+mod directive;
 mod erase;
 mod extent;
 mod fence;
@@ -20,8 +21,8 @@ use crate::catalog::{Catalog, TableName};
 use crate::closure::{Closure, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
-    PersonStream, Reference, Site,
+    Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
+    Person, PersonStream, Reference, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -124,6 +125,14 @@ impl Site for PostgresSite {
 
     async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>> {
         people::gone(&self.open().await?, subjects).await
+    }
+
+    async fn directives(&self) -> Result<Vec<Directive>> {
+        directive::read(&self.open().await?).await
+    }
+
+    async fn direct(&self, directive: &Directive) -> Result<()> {
+        directive::write(&self.open().await?, directive).await
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {

@@ -28,8 +28,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use records::{
-    Announcement, Decision, Engine, Erased, Extent, Finding, Horizon, Installation, JournalEntry,
-    Outcome, Person, ReferenceChanges, ReferenceNote, Stray, TableDigest, Touched,
+    Announcement, Decision, Directive, Engine, Erased, Extent, Finding, Horizon, Installation,
+    JournalEntry, Outcome, Person, ReferenceChanges, ReferenceNote, Stray, TableDigest, Touched,
 };
 
 /// Rows in the engine's own form, in pieces of any length; only an equal engine can read them.
@@ -98,6 +98,14 @@ pub trait Site: Send + Sync {
 
     /// People with a tombstone here, with the home it names.
     async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>>;
+
+    /// What is directed about people here, ascending. Empty where nothing is installed.
+    async fn directives(&self) -> Result<Vec<Directive>>;
+
+    /// Replaces what is directed about a person; neither hold nor home takes it back. Once a hold
+    /// is accepted no call announces or decides the person here, and none erases another row of
+    /// theirs; one that is doing so is waited for.
+    async fn direct(&self, directive: &Directive) -> Result<()>;
 
     /// Scans for rows without their owner and digests the reference tables, by queries that use
     /// nothing the mover wrote down.

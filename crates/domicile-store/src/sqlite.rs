@@ -13,6 +13,7 @@ mod ddl;
 mod decision;
 mod departure;
 mod digest;
+mod directive;
 mod erase;
 mod extent;
 mod fence;
@@ -38,8 +39,8 @@ use crate::catalog::{Catalog, TableName};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::{
-    Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
-    PersonStream, Reference, ReferenceName, Site,
+    Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
+    Person, PersonStream, Reference, ReferenceName, Site,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
@@ -174,6 +175,15 @@ impl Site for SqliteSite {
     async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>> {
         let subjects = subjects.to_vec();
         self.on_own(move |connection| journal::gone(connection, &subjects)).await
+    }
+
+    async fn directives(&self) -> Result<Vec<Directive>> {
+        self.on_own(directive::read).await
+    }
+
+    async fn direct(&self, directive: &Directive) -> Result<()> {
+        let directive = directive.clone();
+        self.on_own(move |connection| directive::write(connection, &directive)).await
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {

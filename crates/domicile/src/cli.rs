@@ -56,6 +56,10 @@ pub(crate) enum Command {
     Status,
     /// Find one person.
     Locate(LocateArgs),
+    /// Choose one person's home among the sites their rule has, and move them there now.
+    Move(MoveArgs),
+    /// Put one person on hold: their rows neither move nor are erased until the hold is ended.
+    Hold(HoldArgs),
     /// Scan every site for what must not be there.
     Verify,
     /// Read residences from text lines on stdin; prints one JSON object per line.
@@ -101,6 +105,32 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) struct LocateArgs {
     /// The person's primary key as the database prints it; of several columns, a JSON array.
     pub(crate) subject: String,
+}
+
+/// `move`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// The person's primary key as the database prints it; of several columns, a JSON array.
+    pub(crate) subject: String,
+    /// The site; it stays their home until another is chosen or their rule no longer has it.
+    #[arg(long, value_name = "SITE", required_unless_present = "by_rule")]
+    pub(crate) to: Option<String>,
+    /// Leave their home to the rules again.
+    #[arg(long, conflicts_with = "to")]
+    pub(crate) by_rule: bool,
+}
+
+/// `hold`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HoldArgs {
+    /// The person's primary key as the database prints it; of several columns, a JSON array.
+    pub(crate) subject: String,
+    /// Why; kept at every site, without data of the person.
+    #[arg(long, value_name = "TEXT", default_value = "legal hold", conflicts_with = "end")]
+    pub(crate) reason: String,
+    /// End the hold.
+    #[arg(long)]
+    pub(crate) end: bool,
 }
 
 /// `residence`

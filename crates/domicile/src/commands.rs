@@ -1,7 +1,9 @@
 //! One file per command.
 
+pub(crate) mod hold;
 pub(crate) mod locate;
 pub(crate) mod migrate;
+pub(crate) mod move_one;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod residence;

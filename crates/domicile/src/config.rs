@@ -14,6 +14,7 @@ use crate::exit::{Failure, Result};
 use document::Document;
 use domicile_model::territory::{Regime, Territory, UnknownTerritory};
 use domicile_model::{HomeRule, Operator, SiteName, SiteSpec};
+use domicile_mover::migrate::Options;
 use domicile_mover::people::ResidenceColumns;
 use domicile_mover::plan::{TableKind, TableRule, Wishes};
 use jiff::{Span, SpanRelativeTo};
@@ -126,6 +127,16 @@ impl Config {
             erase: read_erase(&erase)?,
             sites,
         })
+    }
+
+    /// How a migration is run, where the command line does not say otherwise.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            erase_after: self.erase.after,
+            quiet: self.erase.quiet,
+            keep_tombstones: self.erase.tombstones,
+            ..Options::default()
+        }
     }
 
     /// What is known of the sites.

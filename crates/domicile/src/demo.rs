@@ -19,7 +19,7 @@ use crate::platform;
 use crate::screen;
 use crate::sites;
 use crate::stop::Signals;
-use domicile_mover::migrate::{Options, Progress, Surroundings, migrate};
+use domicile_mover::migrate::{Progress, Surroundings, migrate};
 use domicile_mover::people::Platform;
 use domicile_mover::prepare::prepare;
 use domicile_mover::report::MigrateReport;
@@ -112,12 +112,7 @@ impl Stage {
         platform: &Platform,
         population: &Population,
     ) -> Result<(MigrateReport, Memory)> {
-        let options = Options {
-            erase_after: config.erase.after,
-            quiet: config.erase.quiet,
-            keep_tombstones: config.erase.tombstones,
-            ..Options::default()
-        };
+        let options = config.options();
         let bar = self.bar(population.count(), "moved");
         let shown = bar.clone();
         let surroundings = Surroundings {

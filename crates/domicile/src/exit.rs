@@ -20,7 +20,6 @@ pub(crate) enum Exit {
     /// The command line or the configuration is wrong; nothing was tried.
     Usage = 2,
     /// A policy denied it.
-    #[expect(dead_code, reason = "the gate's; the list of codes is one for all binaries")]
     Denied = 10,
     /// The verification found what must not be.
     Mismatch = 11,
@@ -112,6 +111,9 @@ impl fmt::Display for Failure {
 
 impl From<domicile_mover::Error> for Failure {
     fn from(error: domicile_mover::Error) -> Self {
+        if let domicile_mover::Error::Denied { message, hint } = error {
+            return Failure::new(Exit::Denied, message).hint(hint);
+        }
         of_site(error.kind(), error.hint_text(), &error)
     }
 }

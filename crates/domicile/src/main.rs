@@ -55,6 +55,8 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Prepare => commands::prepare::run(global).await,
         Command::Migrate(args) => commands::migrate::run(global, &args).await,
         Command::Status => commands::status::run(global).await,
+        Command::Move(args) => commands::move_one::run(global, args).await,
+        Command::Hold(args) => commands::hold::run(global, args).await,
         Command::Locate(args) => commands::locate::run(global, args).await,
         Command::Verify => commands::verify::run(global).await,
         Command::Residence(args) => commands::residence::run(&args),

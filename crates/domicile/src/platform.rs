@@ -6,7 +6,7 @@ use crate::exit::{Failure, Result};
 use crate::screen;
 use domicile_model::homes::BadHomes;
 use domicile_model::{HomeRule, Homes};
-use domicile_mover::people::Platform;
+use domicile_mover::people::{Directives, Platform};
 use domicile_mover::plan::{self, Plan, Refusal};
 use domicile_store::Site;
 use std::sync::Arc;
@@ -57,6 +57,7 @@ pub(crate) fn of_plan(config: &Config, sites: Vec<Arc<dyn Site>>, plan: &Plan) -
         residence: config.wishes.residence.clone(),
         reference_site: plan.reference_site,
         on: ambient::today(),
+        directives: Directives::default(),
     })
 }
 

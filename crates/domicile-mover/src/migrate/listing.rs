@@ -14,6 +14,8 @@ pub(super) struct Listing {
     /// By source and target.
     pub(super) candidates: BTreeMap<(usize, usize), Vec<Subject>>,
     pub(super) already_home: u64,
+    /// People who would move and are on hold.
+    pub(super) on_hold: u64,
     pub(super) unknown: BTreeSet<Subject>,
     /// People who stand open at several sites; they stay as they are.
     pub(super) doubles: Vec<Failure>,
@@ -40,6 +42,7 @@ pub(super) async fn list(platform: &Platform, found: &Found) -> Result<Listing> 
         }
         match (away.as_slice(), open.as_slice()) {
             (_, []) => {}
+            ([_], [_]) if platform.directives.is_on_hold(&subject) => listing.on_hold += 1,
             ([], _) => listing.already_home += 1,
             ([ends], [_]) => {
                 if found.under_way[ends.1].contains(&subject) {

@@ -80,6 +80,7 @@ impl Tally {
         }
         let report = &mut self.totals.report;
         report.already_home = listing.already_home;
+        report.on_hold = listing.on_hold;
         report.failed = listing.doubles.len() as u64;
         report.failures = std::mem::take(&mut listing.doubles);
         report.failures.extend(uncleared);

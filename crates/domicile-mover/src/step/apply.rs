@@ -124,6 +124,8 @@ impl Batch {
                 self.set(subject, Progress::Copied);
                 self.must_wait = true;
             }
+            // Not a failure: they stay because somebody said so.
+            Verdict::OnHold => self.set(subject, Progress::Leaving(None)),
             Verdict::SchemaChanged => {
                 let reason = "the tables or their fences changed while rows were copied";
                 self.set(subject, Progress::Leaving(Some(reason.to_owned())));

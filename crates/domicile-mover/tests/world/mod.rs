@@ -2,7 +2,7 @@
 
 use domicile_model::{HomeRule, Homes, MoveId, SiteName, SiteSpec};
 use domicile_mover::migrate::{Options, Surroundings};
-use domicile_mover::people::{Platform, ResidenceColumns};
+use domicile_mover::people::{Directives, Platform, ResidenceColumns};
 use domicile_mover::plan::{Plan, TableRule, Wishes, plan};
 use domicile_store::Site;
 use domicile_store::postgres::PostgresSite;
@@ -89,6 +89,7 @@ impl World {
             residence: ResidenceColumns::Code("country".to_owned()),
             reference_site: 0,
             on: date(2026, 11, 21),
+            directives: Directives::default(),
         }
     }
 

@@ -6,8 +6,8 @@ use crate::catalog::{Catalog, TableName};
 use crate::closure::Closure;
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Claim, Departure, Engine, Finding, Installation, JournalEntry, Person,
-    PersonStream, Reference, ReferenceName, Site,
+    Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
+    Person, PersonStream, Reference, ReferenceName, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -103,6 +103,14 @@ impl Site for Faulty {
 
     async fn gone(&self, subjects: &[Subject]) -> Result<Vec<(Subject, SiteName)>> {
         forward!(self, "site.gone", gone(subjects))
+    }
+
+    async fn directives(&self) -> Result<Vec<Directive>> {
+        forward!(self, "site.directives", directives())
+    }
+
+    async fn direct(&self, directive: &Directive) -> Result<()> {
+        forward!(self, "site.direct", direct(directive))
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {

@@ -74,7 +74,9 @@ impl Departure for PostgresDeparture {
                 .query(
                     "INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer, fingerprint) \
                      SELECT u, 'moving', true, $1, $2, (SELECT domicile.fingerprint()) \
-                     FROM pg_catalog.unnest($3::text[]) AS u ORDER BY u COLLATE \"C\" \
+                     FROM pg_catalog.unnest($3::text[]) AS u \
+                     WHERE NOT EXISTS (SELECT 1 FROM domicile.directive d \
+                        WHERE d.subject = u AND d.hold IS NOT NULL) ORDER BY u COLLATE \"C\" \
                      ON CONFLICT (subject) DO UPDATE SET state = 'moving', fenced = true, \
                          move_id = excluded.move_id, peer = excluded.peer, copied = false, \
                          fingerprint = excluded.fingerprint, announced_at = excluded.announced_at, \
@@ -188,6 +190,7 @@ impl Departure for PostgresDeparture {
                     "decided" => Outcome::Decided(Duration::from_secs_f64(held)),
                     "touched" => Outcome::Touched,
                     "busy" => Outcome::Busy,
+                    "on hold" => Outcome::OnHold,
                     "schema changed" => Outcome::SchemaChanged,
                     "not ours" => Outcome::NotOurs,
                     other => {

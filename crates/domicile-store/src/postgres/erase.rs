@@ -159,7 +159,9 @@ pub(super) async fn erase_in_transaction(
         .client
         .query(
             "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-             AND s.move_id = $2 AND s.state = 'moved' ORDER BY s.subject FOR NO KEY UPDATE",
+             AND s.move_id = $2 AND s.state = 'moved' AND NOT s.on_hold AND NOT EXISTS \
+             (SELECT 1 FROM domicile.directive d WHERE d.subject = s.subject AND d.hold IS NOT NULL) \
+             ORDER BY s.subject FOR NO KEY UPDATE",
             &[&names, &move_id.0],
         )
         .await

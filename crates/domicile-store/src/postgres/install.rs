@@ -44,6 +44,14 @@ CREATE TABLE IF NOT EXISTS domicile.gone (
     decided_at timestamptz,
     erased_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+-- Told twice, since whoever waits for an entry's lock looks only at the entry again.
+ALTER TABLE domicile.subject ADD COLUMN IF NOT EXISTS on_hold boolean NOT NULL DEFAULT false;
+CREATE TABLE IF NOT EXISTS domicile.directive (
+    subject text COLLATE "C" PRIMARY KEY,
+    hold text,
+    home text,
+    since timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
 CREATE TABLE IF NOT EXISTS domicile.guarded (tbl integer PRIMARY KEY, relation regclass NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS domicile.flag;
 CREATE SEQUENCE IF NOT EXISTS domicile.refused;
@@ -171,12 +179,16 @@ BEGIN
         WITH decided AS (
             UPDATE domicile.subject s SET state = 'moved', decided_at = clock_timestamp()
             WHERE s.subject = ANY (v_held) AND s.move_id = p_move AND s.fingerprint = v_fingerprint
+              AND NOT s.on_hold
+              AND NOT EXISTS (SELECT 1 FROM domicile.directive d WHERE d.subject = s.subject AND d.hold IS NOT NULL)
               AND NOT EXISTS (SELECT 1 FROM domicile.touched t WHERE t.subject = s.subject)
             RETURNING s.subject)
         SELECT w.subject,
             CASE WHEN d.subject IS NOT NULL THEN 'decided'
                  WHEN s.subject IS NULL THEN 'not ours'
                  WHEN w.subject <> ALL (v_held) THEN 'busy'
+                 WHEN s.on_hold OR EXISTS (SELECT 1 FROM domicile.directive d
+                     WHERE d.subject = w.subject AND d.hold IS NOT NULL) THEN 'on hold'
                  WHEN s.fingerprint <> v_fingerprint THEN 'schema changed'
                  ELSE 'touched' END,
             v_granted
@@ -278,7 +290,7 @@ fn plain(site: &domicile_model::SiteName, error: tokio_postgres::Error) -> Error
     Error::new(Kind::RetryLater, format!("the connection to site {site} broke")).because(error)
 }
 
-async fn exists(session: &Session) -> Result<bool> {
+pub(super) async fn exists(session: &Session) -> Result<bool> {
     let row = session
         .client
         .query_one("SELECT pg_catalog.to_regclass('domicile.setting') IS NOT NULL", &[])

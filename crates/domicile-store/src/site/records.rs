@@ -124,6 +124,8 @@ pub enum Outcome {
     Busy,
     /// The tables or fences changed since the copy; the copy cannot be trusted.
     SchemaChanged,
+    /// Somebody put this person on hold since the announcement.
+    OnHold,
     /// The journal no longer has this person in a state to decide from.
     NotOurs,
 }
@@ -199,4 +201,15 @@ pub struct Finding {
     pub reference: Vec<(TableName, u64, [u8; 32])>,
     /// Rows of owned tables, all people together.
     pub rows: u64,
+}
+
+/// What somebody has directed about one person, beside what the rules for homes say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Directive {
+    /// The person.
+    pub subject: Subject,
+    /// Why their rows must neither move nor be erased (a legal hold).
+    pub hold: Option<String>,
+    /// The site that is to be their home.
+    pub home: Option<SiteName>,
 }

@@ -24,7 +24,8 @@ pub(super) fn announce(
     let sql = format!(
         "INSERT INTO domicile_subject
            (subject, state, fenced, move_id, peer, fingerprint, announced_at)
-         VALUES (?1, 'moving', 1, ?2, ?3, ?4, {now})
+         SELECT ?1, 'moving', 1, ?2, ?3, ?4, {now}
+         WHERE ?1 NOT IN (SELECT subject FROM domicile_directive WHERE hold IS NOT NULL)
          ON CONFLICT (subject) DO UPDATE SET state = 'moving', fenced = 1,
            move_id = excluded.move_id, peer = excluded.peer, copied = 0, erased = 0,
            fingerprint = excluded.fingerprint, announced_at = excluded.announced_at,

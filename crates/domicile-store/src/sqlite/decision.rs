@@ -97,17 +97,22 @@ fn judge_one(
     schema: &str,
 ) -> Result<Outcome> {
     let sql = "SELECT fingerprint,
-                 EXISTS (SELECT 1 FROM domicile_touched AS t WHERE t.subject = s.subject)
+                 EXISTS (SELECT 1 FROM domicile_touched AS t WHERE t.subject = s.subject),
+                 EXISTS (SELECT 1 FROM domicile_directive AS d
+                   WHERE d.subject = s.subject AND d.hold IS NOT NULL)
                FROM domicile_subject AS s
                WHERE subject = ?1 AND move_id = ?2 AND state IN ('moving', 'closing')";
     let mut statement = connection.prepare_cached(sql).doing(DOING)?;
-    let found: Option<(Option<String>, bool)> = statement
-        .query_row((subject.as_str(), move_id.0), |row| Ok((row.get(0)?, row.get(1)?)))
+    let found: Option<(Option<String>, bool, bool)> = statement
+        .query_row((subject.as_str(), move_id.0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()
         .doing(DOING)?;
-    let Some((announced, touched)) = found else {
+    let Some((announced, touched, on_hold)) = found else {
         return Ok(Outcome::NotOurs);
     };
+    if on_hold {
+        return Ok(Outcome::OnHold);
+    }
     if announced.as_deref() != Some(schema) {
         return Ok(Outcome::SchemaChanged);
     }

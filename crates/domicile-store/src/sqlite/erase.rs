@@ -6,6 +6,7 @@ use crate::site::Erased;
 use crate::sql::{equal, idents};
 use crate::sqlite::catalog::list;
 use crate::sqlite::connection::Doing;
+use crate::sqlite::directive::NOT_ON_HOLD;
 use crate::sqlite::extent::{BATCH, Selection, pick};
 use crate::sqlite::keys::{self, Reference};
 use crate::sqlite::{journal, owner};
@@ -25,7 +26,8 @@ pub(super) fn erase(
 ) -> Result<Erased> {
     // The person may have come back since: every batch asks again.
     let decided = format!(
-        "subject IN (SELECT subject FROM domicile_subject WHERE state = 'moved' AND move_id = {})",
+        "subject IN (SELECT subject FROM domicile_subject WHERE state = 'moved' AND move_id = {}) \
+         AND {NOT_ON_HOLD}",
         move_id.0
     );
     selection.choose_people(connection, subjects, &decided)?;

@@ -21,8 +21,14 @@ pub(super) const OUR_PREFIX: &str = "AA_domicile_";
 pub(super) const FENCE_PREFIX: &str = "AA_domicile_fence_";
 
 /// The tables that are domicile's own.
-pub(super) const OUR_TABLES: [&str; 5] =
-    ["domicile_subject", "domicile_touched", "domicile_gone", "domicile_site", "domicile_changed"];
+pub(super) const OUR_TABLES: [&str; 6] = [
+    "domicile_subject",
+    "domicile_touched",
+    "domicile_gone",
+    "domicile_site",
+    "domicile_changed",
+    "domicile_directive",
+];
 
 /// The journal's layout.
 const VERSION: &str = "1";
@@ -45,6 +51,8 @@ CREATE TABLE IF NOT EXISTS domicile_gone (
   subject TEXT PRIMARY KEY NOT NULL, home TEXT NOT NULL, move_id INTEGER NOT NULL,
   decided_at TEXT, erased_at TEXT NOT NULL, rows_erased INTEGER NOT NULL,
   suspended INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS domicile_directive (
+  subject TEXT PRIMARY KEY NOT NULL, hold TEXT, home TEXT, since TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS domicile_changed (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, key TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS domicile_site (
@@ -160,7 +168,7 @@ pub(super) fn require(connection: &Connection, closure: &Closure) -> Result<()> 
 /// Whether the journal's tables are there.
 pub(super) fn has_journal(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema
-               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5)";
+               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5, ?6)";
     let found: i64 = connection.query_row(sql, OUR_TABLES, |row| row.get(0)).doing(DOING)?;
     Ok(usize::try_from(found) == Ok(OUR_TABLES.len()))
 }

@@ -9,6 +9,7 @@ pub(crate) mod compare;
 pub(crate) mod decide;
 pub(crate) mod erase;
 pub(crate) mod fences;
+pub(crate) mod hold;
 pub(crate) mod install;
 pub(crate) mod moves;
 pub(crate) mod passing;
@@ -106,6 +107,12 @@ macro_rules! conformance {
                 after_settling_the_target_is_home,
                 after_erasing_nobody_comes_back_by_accident,
                 a_statement_about_many_people_fails_whole,
+            ]
+            hold: [
+                who_is_on_hold_is_not_announced,
+                who_is_put_on_hold_while_copied_is_not_decided,
+                who_is_put_on_hold_before_erasure_is_not_erased,
+                directives_are_kept_and_taken_back,
             ]
             withdraw: [
                 writes_go_on_and_the_target_is_empty,

@@ -18,7 +18,8 @@ pub(crate) async fn run(global: &Global, args: LocateArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn text(location: &Location) -> String {
+/// Where somebody is, for people to read.
+pub(super) fn text(location: &Location) -> String {
     let residence = &location.residence;
     let territory = residence.territory.map_or_else(
         || "unknown".to_owned(),
@@ -35,6 +36,9 @@ fn text(location: &Location) -> String {
         row("regimes", joined(residence.regimes.iter().map(ToString::to_string).collect())),
         row("confidence", format!("{:.2}", residence.confidence)),
     ];
+    rows.extend(location.hold.iter().map(|reason| row("on hold", reason.clone())));
+    let directed = location.directed_home.iter();
+    rows.extend(directed.map(|site| row("home chosen", site.to_string())));
     for evidence in &residence.evidence {
         rows.push(row("because of", format!("“{}”, read as {}", evidence.segment, evidence.names)));
     }

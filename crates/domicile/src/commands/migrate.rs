@@ -9,6 +9,7 @@ use crate::screen::{self, aligned};
 use crate::sites;
 use crate::stop::Signals;
 use domicile_mover::migrate::{Options, Surroundings, WithdrawReport, migrate, watch, withdraw};
+use domicile_mover::people::Platform;
 use domicile_mover::report::{Failure, MigrateReport, Percentiles};
 use indicatif::{HumanBytes, HumanCount};
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -44,10 +45,8 @@ async fn move_everybody(
     let options = Options {
         lanes: args.lanes.get(),
         batch: args.batch.map(NonZeroUsize::get),
-        erase_after: config.erase.after,
-        quiet: config.erase.quiet,
-        keep_tombstones: config.erase.tombstones,
         rows_per_second: args.max_rows_per_second.map(NonZeroU64::get),
+        ..config.options()
     };
     let bar = screen::bar(global.quiet);
     let shown = bar.clone();
@@ -83,6 +82,22 @@ async fn move_everybody(
         return Ok(Exit::Stopped);
     }
     Ok(exit(&report))
+}
+
+/// Runs once, without progress on the terminal.
+pub(super) async fn once(
+    platform: &Platform,
+    options: &Options,
+    stop: tokio::sync::watch::Receiver<bool>,
+) -> Result<MigrateReport> {
+    let surroundings = Surroundings {
+        clock: ambient::clock(),
+        now: Arc::new(ambient::now),
+        move_id: ambient::move_ids(),
+        progress: Arc::new(|_| {}),
+        stop,
+    };
+    Ok(migrate(platform, options, &surroundings).await?)
 }
 
 fn withdrawn(report: &WithdrawReport) -> String {
@@ -126,6 +141,7 @@ fn text(report: &MigrateReport) -> String {
         row("moved", count(report.moved)),
         row("  of unknown residence", count(report.held)),
         row("already home", count(report.already_home)),
+        row("on hold", count(report.on_hold)),
         row("failed", count(report.failed)),
         row("rows", count(report.rows)),
         row("rows compared", count(report.compared_rows)),

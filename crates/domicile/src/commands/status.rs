@@ -41,6 +41,8 @@ fn text(status: &Status) -> String {
         row("to move", count(status.to_move)),
         row("under way", count(status.under_way)),
         row("pending erasure", count(status.pending_erasure)),
+        row("on hold", count(status.on_hold)),
+        row("reference rows behind", count(status.reference_behind)),
     ]);
     if let Some(rate) = status.people_per_second {
         text.push_str(&format!("\n{rate:.0} people a second"));

@@ -194,6 +194,7 @@ fn name_of(outcome: Outcome) -> &'static str {
         Outcome::Decided(_) => "decided",
         Outcome::Touched => "touched",
         Outcome::Busy => "busy",
+        Outcome::OnHold => "on hold",
         Outcome::SchemaChanged => "schema changed",
         Outcome::NotOurs => "not ours",
     }
