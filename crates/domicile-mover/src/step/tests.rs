@@ -79,6 +79,7 @@ impl Simulation<'_> {
             let verdict = match draw {
                 1 if !person.is_closed => Verdict::Busy,
                 2 => Verdict::SchemaChanged,
+                3 => Verdict::OnHold,
                 _ if person.is_touched => Verdict::Touched,
                 _ => {
                     person.is_decided = true;

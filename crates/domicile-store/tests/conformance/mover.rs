@@ -6,8 +6,8 @@ use super::support::{End, Stage, WORLD, people};
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::faulty::{Fault, Faults, Faulty};
 use domicile_store::{
-    Announcement, Arrival, Closure, Departure, Extent, Horizon, JournalEntry, Kind, Outcome,
-    Result, Site,
+    Announcement, Arrival, Closure, Departure, Directive, Extent, Horizon, JournalEntry, Kind,
+    Outcome, Result, Site,
 };
 use futures_util::TryStreamExt;
 use std::sync::Arc;
@@ -44,6 +44,7 @@ impl Mover {
         self.clean_up(&mut lane).await?;
         self.withdraw_bob(&mut lane).await?;
         self.move_the_others(&mut lane).await?;
+        self.carry().await?;
         self.look_back().await
     }
 
@@ -127,6 +128,25 @@ impl Mover {
         let mut app = self.stage.app(End::Source).await;
         app.run("update posts set body = 'written while moving' where id = 11").await.unwrap();
         app.run("delete from comments where id = 112").await.unwrap();
+        let badge = "insert into badges select 9, 'late' where not exists (select 1 from badges where id = 9)";
+        app.run(badge).await.unwrap();
+    }
+
+    /// Makes the badges equal, and keeps a word about Bob.
+    async fn carry(&self) -> Result<()> {
+        let closure = &self.stage.closure;
+        let mut from = self.source.reference(Arc::clone(closure)).await?;
+        let mut to = self.target.reference(Arc::clone(closure)).await?;
+        let changes = from.changes(0, 100).await?;
+        assert_eq!(to.apply(&changes).await?, []);
+        let seqs: Vec<i64> = changes.notes.iter().map(|note| note.seq).collect();
+        from.forget(&seqs).await?;
+        let badges = from.digests(0).await?;
+        assert_eq!((badges.len(), &badges), (3, &to.digests(0).await?));
+        let bob = Directive { subject: Subject::new("2"), hold: Some("case 7".into()), home: None };
+        self.source.direct(&bob).await?;
+        assert_eq!(self.source.directives().await?, [bob]);
+        Ok(())
     }
 
     /// What a mover looks at when it is done.
