@@ -9,48 +9,26 @@
     reason = "helpers of tests, shared with another test; a failure should stop where it happens"
 )]
 
+#[path = "support/postgres.rs"]
+mod postgres;
 #[path = "../../domicile-mover/tests/world/mod.rs"]
 mod world;
 
-use std::fmt::Write as _;
-use std::path::Path;
+use postgres::{configuration, domicile};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::process::Command;
-use world::{SITES, World, write_until};
+use world::{World, write_until};
 
 const PEOPLE: i64 = 16_000;
 const KILLS: usize = 20;
-
-fn configuration(world: &World) -> String {
-    let mut text = "[subjects]\ntable = \"users\"\nresidence = { code = \"country\" }\n".to_owned();
-    for ((name, territory), database) in SITES.iter().zip(&world.databases) {
-        let url = &database.mover_url;
-        writeln!(text, "[sites.{name}]\nterritory = \"{territory}\"\nurl = \"{url}\"").unwrap();
-    }
-    text.push_str(
-        "[[homes]]\nregimes = [\"EU\", \"EEA\"]\nsites = [\"dub1\", \"osl1\"]\n\
-         [[homes]]\nregimes = [\"*\"]\nsites = [\"iad1\"]\n\
-         [tables.likes]\nowner = \"user_id\"\nsoft = [\"post_id\"]\n\
-         [erase]\nquiet = \"0s\"\n",
-    );
-    text
-}
-
-fn domicile(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_domicile"));
-    command.arg("--quiet").arg("--json").arg("--config").arg(config).args(arguments);
-    command.stdout(std::process::Stdio::null()).kill_on_drop(true);
-    command
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_twenty_times_and_run_once_more_nothing_is_lost() {
     let world = Arc::new(World::with(PEOPLE).await);
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("domicile.toml");
-    std::fs::write(&config, configuration(&world)).unwrap();
+    std::fs::write(&config, configuration(&world, domicile_testkit::MOVER_ROLE)).unwrap();
     assert!(domicile(&config, &["prepare"]).status().await.unwrap().success());
     let start = world.sum("select count(*) from posts where nonce = 'start'").await;
 

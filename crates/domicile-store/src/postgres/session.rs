@@ -174,11 +174,14 @@ impl Session {
                         .to_owned(),
                 ),
             ),
+            // Whoever is tried next would meet it too.
             "42501" => (
-                Kind::Operator,
+                Kind::Never,
                 Some("the mover's role needs more rights; docs/trust.md lists them".to_owned()),
             ),
-            "53100" => (Kind::Operator, Some("the disk is full".to_owned())),
+            "53100" => {
+                (Kind::RetryLater, Some("make room, then run the same command again".to_owned()))
+            }
             "DM003" => (
                 Kind::Operator,
                 Some("a cascade or trigger would have changed rows nobody named".to_owned()),

@@ -179,9 +179,9 @@ fn said(error: rusqlite::Error, what: &str) -> Error {
             Some("domicile must be able to write the file and its folder"),
         ),
         Some(ErrorCode::DiskFull) => (
-            Kind::Operator,
+            Kind::RetryLater,
             format!("the disk is full: {what}"),
-            Some("make room, then go on; nothing half-done was kept"),
+            Some("make room, then run the same command again; nothing half-done was kept"),
         ),
         Some(ErrorCode::SystemIoFailure) => {
             (Kind::RetryLater, format!("reading or writing the disk failed: {what}"), None)

@@ -1,0 +1,213 @@
+//! What goes wrong at a site in the middle: an error, a hint, an exit code, and a run that finishes
+//! once the cause is gone.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    dead_code,
+    unreachable_pub,
+    reason = "helpers of tests, shared with others; a failure should stop where it happens"
+)]
+
+#[path = "support/postgres.rs"]
+mod postgres;
+#[path = "../../domicile-mover/tests/world/mod.rs"]
+mod world;
+
+use domicile_testkit::connect;
+use postgres::{configuration, domicile};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use world::World;
+
+/// Six people of twelve are to move.
+struct Trouble {
+    world: World,
+    directory: tempfile::TempDir,
+    config: PathBuf,
+}
+
+impl Trouble {
+    async fn with(people: i64, role: Option<&str>) -> Trouble {
+        let world = World::with(people).await;
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("domicile.toml");
+        let role = role.unwrap_or(domicile_testkit::MOVER_ROLE).to_owned();
+        std::fs::write(&config, configuration(&world, &role)).unwrap();
+        Trouble { world, directory, config }
+    }
+
+    async fn ok(&self, arguments: &[&str]) {
+        let (code, said) = self.run(arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+    }
+
+    /// Runs to the end; the exit code, and everything that was said.
+    async fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = domicile(&self.config, arguments);
+        let ended = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().await.unwrap();
+        let said = [ended.stderr, ended.stdout].map(|text| String::from_utf8(text).unwrap());
+        (ended.status.code(), said.concat())
+    }
+
+    async fn admin(&self, site: usize, statements: &str) {
+        let admin = connect(&self.world.databases[site].superuser_url).await.unwrap();
+        admin.batch_execute(statements).await.unwrap();
+    }
+
+    async fn finishes(&self, people: i64) {
+        self.ok(&["migrate"]).await;
+        self.ok(&["verify"]).await;
+        assert_eq!(self.world.sum("select count(*) from users").await, people);
+        let start = "select count(*) from posts where nonce = 'start' or length(nonce) > 100";
+        assert_eq!(self.world.sum(start).await, 3 * people);
+    }
+}
+
+/// A small file system in memory, unmounted at the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, options: &str) -> SmallDisk {
+        std::fs::create_dir_all(at).unwrap();
+        let disk = SmallDisk(at.to_owned());
+        disk.run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"]);
+        disk
+    }
+
+    fn grow(&self) {
+        self.run("mount", &["-o", "remount,size=512m"]);
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let status = std::process::Command::new(program).args(arguments).arg(&self.0).status();
+        assert!(status.unwrap().success(), "{program} {arguments:?}");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // The database that stands on it goes with its test; only the mount must not stay.
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_at_the_target_stops_the_run_and_no_more() {
+    if !is_root() {
+        eprintln!("left out: only root can mount a small disk");
+        return;
+    }
+    const PEOPLE: i64 = 400;
+    let trouble = Trouble::with(PEOPLE, None).await;
+    let name = &trouble.world.databases[1].name;
+    trouble.admin(0, "update posts set nonce = (select string_agg(md5(posts.id::text || n), '') from generate_series(1, 600) n)").await;
+    let server = trouble.world.databases[1].superuser_url.replace(name.as_str(), "postgres");
+    let server = connect(&server).await.unwrap();
+    let data = server.query_one("show data_directory", &[]).await.unwrap();
+    let owner = std::fs::metadata(data.get::<_, &str>(0)).unwrap().uid();
+    let disk = SmallDisk::mount(
+        &std::env::temp_dir().join(format!("domicile-{name}")),
+        &format!("size=14m,mode=0700,uid={owner}"),
+    );
+    let place = format!("create tablespace small_{name} location '{}'", disk.0.display());
+    server.batch_execute(&place).await.unwrap();
+    server
+        .batch_execute(&format!("alter database {name} set tablespace small_{name}"))
+        .await
+        .unwrap();
+    trouble.ok(&["prepare"]).await;
+    let (code, said) = trouble.run(&["migrate", "--batch", "50"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for part in ["site dub1 refused (53100)", "No space left", "hint: make room"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    disk.grow();
+    trouble.finishes(PEOPLE).await;
+    // The database must leave before its disk does.
+    server
+        .batch_execute(&format!("alter database {name} set tablespace pg_default"))
+        .await
+        .unwrap();
+    server.batch_execute(&format!("drop tablespace small_{name}")).await.unwrap();
+}
+
+fn is_root() -> bool {
+    let id = std::process::Command::new("id").arg("-u").output().unwrap();
+    id.stdout.trim_ascii() == b"0"
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_loses_a_right_stops_the_run_and_no_more() {
+    let role = format!("loses_{}", std::process::id());
+    let trouble = Trouble::with(12, Some(&role)).await;
+    for (site, database) in trouble.world.databases.iter().enumerate() {
+        let name = &database.name;
+        let rights = format!(
+            "CREATE ROLE {role} LOGIN BYPASSRLS; GRANT app TO {role};
+             GRANT pg_read_all_stats TO {role};
+             GRANT SET ON PARAMETER session_replication_role TO {role};
+             GRANT CREATE ON DATABASE {name} TO {role}; GRANT CREATE ON SCHEMA public TO {role}"
+        );
+        trouble.admin(site, &rights).await;
+    }
+    trouble.ok(&["prepare"]).await;
+    // At the targets the tables are the mover's own.
+    for site in [1, 2] {
+        trouble
+            .admin(
+                site,
+                &format!("ALTER TABLE posts OWNER TO postgres; REVOKE ALL ON posts FROM {role}"),
+            )
+            .await;
+    }
+    let (code, said) = trouble.run(&["migrate"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for part in ["refused (42501)", "permission denied", "hint: the mover's role needs more rights"]
+    {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    for site in [1, 2] {
+        trouble.admin(site, &format!("ALTER TABLE posts OWNER TO {role}")).await;
+    }
+    trouble.finishes(12).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_changes_in_the_middle_decides_nobody_wrongly() {
+    const PEOPLE: i64 = 400;
+    let trouble = Trouble::with(PEOPLE, None).await;
+    trouble.ok(&["prepare"]).await;
+    let mut command = domicile(&trouble.config, &["migrate", "--max-rows-per-second", "200"]);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    let arrived = "select count(*) from users where country <> 'US'";
+    let there = connect(&trouble.world.databases[1].superuser_url).await.unwrap();
+    while there.query_one(arrived, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "nobody moves");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let change = "alter table posts add column mood text not null default 'calm'";
+    trouble.admin(0, change).await;
+    let ended = running.wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let left = connect(&trouble.world.databases[0].superuser_url).await.unwrap();
+    let left: i64 = left.query_one(arrived, &[]).await.unwrap().get(0);
+    assert!(left > 0, "the change came in the middle");
+
+    let (code, said) = trouble.run(&["migrate"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for part in
+        ["posts: it differs at site dub1: column mood is missing", "hint: make the schemas equal"]
+    {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    for site in [1, 2] {
+        trouble.admin(site, change).await;
+    }
+    trouble.ok(&["prepare"]).await;
+    trouble.finishes(PEOPLE).await;
+}
