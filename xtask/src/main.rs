@@ -1,5 +1,6 @@
 //! The development commands: `cargo xtask <command>`.
 
+mod cities;
 mod docs;
 mod run;
 mod setup;
@@ -28,6 +29,8 @@ enum Command {
     Tidy(tidy::Arguments),
     /// Build the documentation; warnings are errors.
     Docs,
+    /// Derive the table of cities from GeoNames' data, which the file's own words say how to get.
+    Cities(cities::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
         Command::Docs => docs::run(),
+        Command::Cities(arguments) => cities::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,9 +4,15 @@
 //! is kept as a conflict. What cannot be told is `unknown`, and an unknown person is held at the
 //! most protective home; so this module would rather abstain than guess.
 
+mod cities;
+mod fold;
 mod names;
 mod reading;
+mod regions;
+mod weighing;
 
+#[cfg(test)]
+mod city_tests;
 #[cfg(test)]
 mod tests;
 
@@ -14,19 +20,15 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::territory::{self, Regime, Territory};
-use reading::{Reading, Standing};
+use reading::{Piece, Standing};
+
+pub use fold::fold_town;
 
 /// Below this confidence a residence is unknown.
 pub const THRESHOLD: f64 = 0.5;
 
 /// Nothing that people typed about themselves is surer than this.
 const CONFIDENCE_MAX: f64 = 0.98;
-/// What a further segment that agrees adds.
-const AGREEMENT: f64 = 0.03;
-/// What remains of the confidence after each conflict.
-const AFTER_CONFLICT: f64 = 0.8;
-/// The country stands before a segment that nobody understands.
-const NOT_LAST: f64 = 0.7;
 /// An excerpt in evidence is enough to recognise the text by.
 const EXCERPT_CHARS_MAX: usize = 80;
 
@@ -72,6 +74,11 @@ pub enum EvidenceKind {
     Subdivision,
     /// A name with one or two slips of the keyboard.
     Typo,
+    /// The name of a city. All cities of the name are in the territory, or the rest of the text
+    /// says that this one is meant.
+    City,
+    /// The name of cities in several territories; nearly all who live in one live in this one's.
+    LargestCity,
 }
 
 /// A piece of text that speaks against the territory, or that could not be used.
@@ -95,7 +102,10 @@ pub enum ConflictKind {
     Ambiguous,
     /// It names a state that is no more.
     Dissolved,
-    /// It names nothing that is known here.
+    /// It names cities in several territories, this one among them.
+    SharedCity,
+    /// It names nothing that is known here, or, where a country belongs, a small town that nothing
+    /// else confirms.
     NotRecognised,
 }
 
@@ -113,7 +123,8 @@ pub fn from_code(code: Option<&str>, on: Date) -> Residence {
             let evidence = vec![Evidence { kind, segment: excerpt(text), names }];
             Residence::known(CONFIDENCE_MAX, evidence, Vec::new(), on)
         }
-        None => from_text([Some(text)], on),
+        // As the last of several columns: a country belongs there, not any town.
+        None => from_text([None, Some(text)], on),
     }
 }
 
@@ -121,18 +132,27 @@ pub fn from_code(code: Option<&str>, on: Date) -> Residence {
 /// are split further at commas, so that one column with a whole address line works as well.
 pub fn from_text<'a>(segments: impl IntoIterator<Item = Option<&'a str>>, on: Date) -> Residence {
     let split = |text: Option<&'a str>| text.map(reading::split).unwrap_or_default();
-    let columns: Vec<Vec<&str>> = segments.into_iter().map(split).collect();
-    let pieces = columns.concat();
+    let columns: Vec<Vec<Piece<'a>>> = segments.into_iter().map(split).collect();
+    let pieces: Vec<&Piece<'a>> = columns.iter().flatten().collect();
     let Some((last, earlier)) = pieces.split_last() else {
         return Residence::unknown(Vec::new());
     };
     // "Atlanta, Georgia" in one column does not say that its last word is meant as a country.
     let standing = match columns.last().map_or(0, Vec::len) {
         0 => Standing::BeforeCountry,
+        1 if columns.len() == 1 => Standing::Only,
         1 => Standing::Country,
         _ => Standing::Address,
     };
-    decide(last, standing, earlier, on)
+    weighing::decide(last, standing, earlier, on)
+}
+
+/// The territories that have a city of a name, with the people there, in hundreds, who live in one,
+/// the most first. In one territory only, fewer than 15,000 people are 0.
+pub fn cities_named(text: &str) -> Vec<(Territory, u32)> {
+    cities::Cities::named(&fold::fold(text))
+        .map(|cities| cities.iter().collect())
+        .unwrap_or_default()
 }
 
 impl Residence {
@@ -156,93 +176,6 @@ impl Residence {
         let regimes = territory::regimes(first.names, on);
         Residence { territory, regimes, confidence, evidence, conflicts }
     }
-}
-
-impl EvidenceKind {
-    /// How far a segment read in this way is believed when nothing else speaks for or against it.
-    fn confidence(self) -> f64 {
-        match self {
-            EvidenceKind::Name => 0.95,
-            EvidenceKind::Alias => 0.9,
-            EvidenceKind::Code | EvidenceKind::Subdivision => 0.7,
-            EvidenceKind::Typo => 0.65,
-            EvidenceKind::SharedName => 0.6,
-        }
-    }
-}
-
-/// Lets the last piece decide, or, where nobody understands it, a country named before it.
-fn decide(last: &str, standing: Standing, earlier: &[&str], on: Date) -> Residence {
-    let useless = |kind| vec![Conflict { kind, segment: excerpt(last), names: None }];
-    match reading::read(last, standing) {
-        Reading::Place(kind, names) => {
-            let found = Evidence { kind, segment: excerpt(last), names };
-            settle(kind.confidence(), found, Vec::new(), earlier, on)
-        }
-        Reading::Ambiguous => Residence::unknown(useless(ConflictKind::Ambiguous)),
-        Reading::Dissolved => Residence::unknown(useless(ConflictKind::Dissolved)),
-        Reading::Nothing | Reading::NotRecognised => {
-            let conflicts = useless(ConflictKind::NotRecognised);
-            let country = (0..earlier.len()).rev().find_map(|at| {
-                let (before, piece) = (earlier.get(..at)?, earlier.get(at)?);
-                named_exactly(piece).map(|found| (before, found))
-            });
-            match country {
-                Some((before, found)) => {
-                    settle(NOT_LAST * AFTER_CONFLICT, found, conflicts, before, on)
-                }
-                None => Residence::unknown(conflicts),
-            }
-        }
-    }
-}
-
-fn named_exactly(piece: &str) -> Option<Evidence> {
-    let (kind, names) = reading::read_earlier(piece)?;
-    let exactly = matches!(kind, EvidenceKind::Name | EvidenceKind::Alias);
-    exactly.then(|| Evidence { kind, segment: excerpt(piece), names })
-}
-
-/// Weighs the earlier pieces against what was decided. They change the confidence, never the place.
-fn settle(
-    start: f64,
-    found: Evidence,
-    mut conflicts: Vec<Conflict>,
-    earlier: &[&str],
-    on: Date,
-) -> Residence {
-    let (decided, shared) = (found.names, found.kind == EvidenceKind::SharedName);
-    let mut confidence = start;
-    let mut evidence = vec![found];
-    for (index, piece) in earlier.iter().enumerate().rev() {
-        let Some((kind, names)) = reading::read_earlier(piece) else { continue };
-        let confirmed = evidence.len() > 1;
-        if same_country(names, decided) {
-            confidence += AGREEMENT;
-            evidence.push(Evidence { kind, segment: excerpt(piece), names });
-        } else if index == 0 && confirmed {
-            // Towns borrow names (Holland, Michigan; Ontario, California): no contradiction once
-            // the region between has confirmed the country.
-        } else {
-            confidence *= AFTER_CONFLICT;
-            let kind = ConflictKind::OtherTerritory;
-            conflicts.push(Conflict { kind, segment: excerpt(piece), names: Some(names) });
-        }
-    }
-    if shared && !conflicts.is_empty() {
-        return Residence::unknown(conflicts);
-    }
-    let hundredths = (confidence.clamp(THRESHOLD, CONFIDENCE_MAX) * 100.0).round();
-    Residence::known(hundredths / 100.0, evidence, conflicts, on)
-}
-
-/// A region with a code of its own and the state it belongs to do not contradict each other.
-fn same_country(one: Territory, other: Territory) -> bool {
-    let state = |place: Territory| match place.as_str() {
-        "AS" | "GU" | "MP" | "PR" | "UM" | "VI" => "US",
-        code => territory::parent(place).map_or(code, Territory::as_str),
-    };
-    state(one) == state(other)
 }
 
 fn excerpt(text: &str) -> String {

@@ -28,7 +28,7 @@ pub(super) struct LongerFunction {
 /// A ratchet: entries may shrink or go, and an entry that is no longer needed is a problem.
 pub(super) const LONGER_FILES: &[LongerFile] = &[LongerFile {
     path: "crates/domicile-model/src/residence/names.rs",
-    lines_max: 650,
+    lines_max: 510,
     reason: "a data table: the names of territories",
 }];
 

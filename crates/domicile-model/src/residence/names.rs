@@ -2,7 +2,7 @@
 //!
 //! Sources: English and other-language country names from Unicode CLDR 47 (copyright Unicode, Inc.;
 //! licence Unicode-3.0), inverted formal names as in ISO 3166-1, and this project's own list of
-//! aliases and subdivisions.
+//! aliases.
 //! A test holds every table to its order and every entry to its folded form.
 
 /// Countries by English name, formal name and common alias. Only these are compared for typos.
@@ -484,84 +484,6 @@ pub(super) static IN_OTHER_LANGUAGES: &[(&str, &str)] = &[
     ("італія", "IT"), ("џерзи", "JE"),
 ];
 
-/// Parts of a country whose name means nothing else of note. Shared names (georgia, victoria, la
-/// rioja, limburg) and names of big cities (berlin, madrid) are left out on purpose.
-#[rustfmt::skip]
-pub(super) static SUBDIVISIONS: &[(&str, &str)] = &[
-    ("a coruna", "ES"), ("abruzzo", "IT"), ("acores", "PT"), ("alabama", "US"), ("alaska", "US"),
-    ("alberta", "CA"), ("alentejo", "PT"), ("algarve", "PT"), ("alsace", "FR"), ("andalucia", "ES"),
-    ("andalusia", "ES"), ("aquitaine", "FR"), ("aragon", "ES"), ("arizona", "US"),
-    ("arkansas", "US"), ("asturias", "ES"), ("australian capital territory", "AU"),
-    ("auvergne rhone alpes", "FR"), ("azores", "PT"), ("baden wuerttemberg", "DE"),
-    ("baden wurttemberg", "DE"), ("baleares", "ES"), ("balearic islands", "ES"),
-    ("basilicata", "IT"), ("basque country", "ES"), ("bavaria", "DE"), ("bayern", "DE"),
-    ("bizkaia", "ES"), ("bourgogne", "FR"), ("brabant wallon", "BE"), ("brandenburg", "DE"),
-    ("bretagne", "FR"), ("british columbia", "CA"), ("brittany", "FR"), ("buckinghamshire", "GB"),
-    ("burgenland", "AT"), ("calabria", "IT"), ("california", "US"), ("cambridgeshire", "GB"),
-    ("campania", "IT"), ("cantabria", "ES"), ("carinthia", "AT"), ("castilla la mancha", "ES"),
-    ("castilla y leon", "ES"), ("catalonia", "ES"), ("cataluna", "ES"), ("catalunya", "ES"),
-    ("champagne ardenne", "FR"), ("colorado", "US"), ("comunidad de madrid", "ES"),
-    ("comunidad valenciana", "ES"), ("comunitat valenciana", "ES"), ("connecticut", "US"),
-    ("corse", "FR"), ("delaware", "US"), ("derbyshire", "GB"), ("district of columbia", "US"),
-    ("drenthe", "NL"), ("east sussex", "GB"), ("emilia romagna", "IT"), ("euskadi", "ES"),
-    ("euskal herria", "ES"), ("extremadura", "ES"), ("flanders", "BE"), ("flevoland", "NL"),
-    ("florida", "US"), ("franche comte", "FR"), ("friesland", "NL"),
-    ("friuli venezia giulia", "IT"), ("galicia", "ES"), ("galiza", "ES"), ("gelderland", "NL"),
-    ("gipuzkoa", "ES"), ("gloucestershire", "GB"), ("graubunden", "CH"), ("greater london", "GB"),
-    ("greater manchester", "GB"), ("guipuzcoa", "ES"), ("hainaut", "BE"), ("haute garonne", "FR"),
-    ("hauts de france", "FR"), ("hawai i", "US"), ("hawaii", "US"), ("hertfordshire", "GB"),
-    ("hessen", "DE"), ("idaho", "US"), ("ile de france", "FR"), ("illes balears", "ES"),
-    ("illinois", "US"), ("indiana", "US"), ("iowa", "US"), ("islas baleares", "ES"),
-    ("kansas", "US"), ("kanton zurich", "CH"), ("karnten", "AT"), ("kentucky", "US"),
-    ("labrador", "CA"), ("lancashire", "GB"), ("languedoc roussillon", "FR"),
-    ("leicestershire", "GB"), ("liguria", "IT"), ("lombardia", "IT"), ("lombardy", "IT"),
-    ("louisiana", "US"), ("lower austria", "AT"), ("lower saxony", "DE"), ("madeira", "PT"),
-    ("maine", "US"), ("mallorca", "ES"), ("manitoba", "CA"), ("maryland", "US"),
-    ("massachusetts", "US"), ("mecklenburg vorpommern", "DE"), ("merseyside", "GB"),
-    ("michigan", "US"), ("midi pyrenees", "FR"), ("minnesota", "US"), ("mississippi", "US"),
-    ("missouri", "US"), ("molise", "IT"), ("montana", "US"), ("nafarroa", "ES"), ("navarra", "ES"),
-    ("nebraska", "US"), ("nevada", "US"), ("new brunswick", "CA"), ("new hampshire", "US"),
-    ("new jersey", "US"), ("new mexico", "US"), ("new south wales", "AU"), ("new york", "US"),
-    ("new york state", "US"), ("newfoundland", "CA"), ("newfoundland and labrador", "CA"),
-    ("niederosterreich", "AT"), ("niedersachsen", "DE"), ("noord brabant", "NL"),
-    ("noord holland", "NL"), ("nord pas de calais", "FR"), ("nordrhein westfalen", "DE"),
-    ("normandie", "FR"), ("north carolina", "US"), ("north dakota", "US"), ("north holland", "NL"),
-    ("north rhine westphalia", "DE"), ("north yorkshire", "GB"), ("northern territory", "AU"),
-    ("northumberland england", "GB"), ("northwest territories", "CA"), ("nottinghamshire", "GB"),
-    ("nouvelle aquitaine", "FR"), ("nova scotia", "CA"), ("nrw", "DE"), ("nsw", "AU"),
-    ("nunavut", "CA"), ("oberosterreich", "AT"), ("occitanie", "FR"), ("ohio", "US"),
-    ("oklahoma", "US"), ("ontario", "CA"), ("oost vlaanderen", "BE"), ("oregon", "US"),
-    ("orense", "ES"), ("ourense", "ES"), ("overijssel", "NL"), ("oxfordshire", "GB"),
-    ("pais vasco", "ES"), ("pays de la loire", "FR"), ("pennsylvania", "US"), ("picardie", "FR"),
-    ("piedmont", "IT"), ("piemonte", "IT"), ("poitou charentes", "FR"), ("pontevedra", "ES"),
-    ("prince edward island", "CA"), ("principado de asturias", "ES"), ("provence", "FR"),
-    ("provence alpes cote d azur", "FR"), ("puglia", "IT"), ("quebec", "CA"), ("queensland", "AU"),
-    ("region de murcia", "ES"), ("rheinland pfalz", "DE"), ("rhineland palatinate", "DE"),
-    ("rhode island", "US"), ("rhone alpes", "FR"), ("saarland", "DE"), ("sachsen", "DE"),
-    ("sachsen anhalt", "DE"), ("sardegna", "IT"), ("sardinia", "IT"), ("saskatchewan", "CA"),
-    ("saxony", "DE"), ("saxony anhalt", "DE"), ("schleswig holstein", "DE"), ("shropshire", "GB"),
-    ("sicilia", "IT"), ("sicily", "IT"), ("south australia", "AU"), ("south carolina", "US"),
-    ("south dakota", "US"), ("south holland", "NL"), ("south yorkshire", "GB"),
-    ("staffordshire", "GB"), ("steiermark", "AT"), ("styria", "AT"), ("tasmania", "AU"),
-    ("tennessee", "US"), ("texas", "US"), ("thueringen", "DE"), ("thuringen", "DE"),
-    ("thuringia", "DE"), ("ticino", "CH"), ("tirol", "AT"), ("toscana", "IT"),
-    ("trentino alto adige", "IT"), ("tuscany", "IT"), ("umbria", "IT"), ("upper austria", "AT"),
-    ("utah", "US"), ("valais", "CH"), ("valle d aosta", "IT"), ("vaud", "CH"), ("veneto", "IT"),
-    ("vermont", "US"), ("virginia", "US"), ("vizcaya", "ES"), ("vlaams brabant", "BE"),
-    ("vlaanderen", "BE"), ("vorarlberg", "AT"), ("wallonia", "BE"), ("wallonie", "BE"),
-    ("warwickshire", "GB"), ("washington", "US"), ("washington dc", "US"),
-    ("washington state", "US"), ("west midlands", "GB"), ("west sussex", "GB"),
-    ("west virginia", "US"), ("west vlaanderen", "BE"), ("west yorkshire", "GB"),
-    ("western australia", "AU"), ("wisconsin", "US"), ("wyoming", "US"), ("yorkshire", "GB"),
-    ("yukon", "CA"), ("yukon territory", "CA"), ("zuid holland", "NL"),
-];
-
-/// Names that two countries, or a country and a well-known part of another, share.
-#[rustfmt::skip]
-pub(super) static AMBIGUOUS: &[&str] = &[
-    "congo", "georgia", "guiana", "korea", "saint martin", "st martin", "virgin islands",
-];
-
 /// States that are no more: nobody can live there, and a successor must not be guessed.
 #[rustfmt::skip]
 pub(super) static DISSOLVED: &[&str] = &[
@@ -573,21 +495,14 @@ pub(super) static DISSOLVED: &[&str] = &[
     "union of soviet socialist republics", "ussr", "yugoslavia",
 ];
 
-/// ISO country codes that American states and Canadian provinces use as well.
-#[rustfmt::skip]
-pub(super) static REGION_CODES: &[&str] = &[
-    "al", "ar", "az", "ca", "co", "de", "ga", "id", "il", "in", "ky", "la", "ma", "md", "me", "mn",
-    "mo", "ms", "mt", "nc", "ne", "nl", "pa", "pe", "sc", "sd", "sk", "tn", "va",
-];
-
 /// Words that say nothing about a place; they count as an empty column.
 #[rustfmt::skip]
 pub(super) static NOTHING: &[&str] = &[
-    "anywhere", "country", "cyberspace", "earth", "everywhere", "everywhere and anywhere",
-    "far away", "far far away", "global", "here", "home", "internet", "mars", "moon", "n a",
-    "n a on the road", "na", "nil", "no country", "none", "not applicable", "not available",
-    "not given", "not specified", "nowhere", "null", "online", "other", "others", "planet",
-    "planet earth", "please select", "private", "quit", "secret", "select", "select country",
-    "somewhere", "the moon", "the universe", "the world", "undefined", "universe", "unknown",
-    "unspecified", "world", "worldwide", "x", "xx", "xxx", "your country",
+    "africa", "anywhere", "asia", "country", "cyberspace", "earth", "europe", "everywhere",
+    "everywhere and anywhere", "far away", "far far away", "global", "here", "home", "internet",
+    "mars", "moon", "n a", "n a on the road", "na", "nil", "no country", "none", "not applicable",
+    "not available", "not given", "not specified", "nowhere", "null", "online", "other", "others",
+    "planet", "planet earth", "please select", "private", "quit", "secret", "select",
+    "select country", "somewhere", "the moon", "the universe", "the world", "undefined", "universe",
+    "unknown", "unspecified", "world", "worldwide", "x", "xx", "xxx", "your country",
 ];

@@ -4,6 +4,7 @@ use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
 use super::names::*;
+use super::regions::*;
 use super::*;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -41,15 +42,23 @@ fn tables_are_sorted_folded_and_name_known_codes() {
     for table in [COUNTRIES, IN_OTHER_LANGUAGES, SUBDIVISIONS] {
         assert!(table.is_sorted_by(|one, other| one.0 < other.0));
         for (name, code) in table {
-            assert_eq!(reading::fold(name), *name);
+            assert_eq!(fold::fold(name), *name);
             assert!(code.parse::<Territory>().is_ok(), "{code}");
         }
     }
-    for list in [AMBIGUOUS, DISSOLVED, NOTHING, REGION_CODES] {
-        assert!(list.is_sorted_by(|one, other| one < other));
-        assert!(list.iter().all(|name| reading::fold(name) == *name));
+    for table in [SHARED, REGION_CODES] {
+        assert!(table.is_sorted_by(|one, other| one.0 < other.0));
+        for (name, codes) in table {
+            assert_eq!(fold::fold(name), *name);
+            assert!(codes.split(' ').all(|code| code.parse::<Territory>().is_ok()), "{codes}");
+        }
     }
-    for name in AMBIGUOUS.iter().chain(DISSOLVED).chain(NOTHING) {
+    for list in [DISSOLVED, NOTHING] {
+        assert!(list.is_sorted_by(|one, other| one < other));
+        assert!(list.iter().all(|name| fold::fold(name) == *name));
+    }
+    let shared = SHARED.iter().map(|(name, _)| name);
+    for name in shared.chain(DISSOLVED).chain(NOTHING) {
         assert!(!COUNTRIES.iter().any(|(known, _)| known == name), "{name}");
     }
 }
@@ -135,7 +144,6 @@ fn what_cannot_be_told_is_unknown() {
         "c",
         "ysa",
         "morgan",
-        "ferrara",
         "worcester",
         "orange co",
         "k1c7b1",
@@ -158,17 +166,18 @@ fn what_cannot_be_told_is_unknown() {
 fn georgia_is_a_country_only_where_one_is_expected() {
     assert_eq!(place(&["tbilisi", "", "georgia"]), "GE");
     assert_eq!(place(&["georgia"]), "GE");
-    assert_eq!(place(&["atlanta", "georgia", ""]), "?");
-    assert_eq!(place(&["Atlanta, Georgia"]), "?");
-    assert_eq!(place(&["atlanta", "usa", "georgia"]), "?");
+    assert_eq!(place(&["xyzzy", "georgia", ""]), "?");
+    assert_eq!(place(&["Xyzzy, Georgia"]), "?");
+    assert_eq!(place(&["lyon", "georgia"]), "?", "neither of the two has a Lyon");
+    assert_eq!(place(&["xyzzy", "usa", "georgia"]), "US");
     assert_eq!(read(&["atlanta", "georgia", "usa"]).conflicts, []);
     assert_eq!(place(&["x", "republic of georgia"]), "GE");
 }
 
 #[test]
 fn codes_are_believed_only_in_a_country_column() {
-    assert_eq!(place(&["los angeles", "ca", ""]), "?");
-    assert_eq!(place(&["Los Angeles, CA"]), "?");
+    assert_eq!(place(&["xyzzy", "ca", ""]), "?");
+    assert_eq!(place(&["Xyzzy, CA"]), "?");
     assert_eq!(place(&["toronto", "ca"]), "CA");
     assert_eq!(place(&["Auckland, NZ"]), "NZ");
     assert_eq!(place(&["wien", "", "aut"]), "AT");
@@ -200,7 +209,7 @@ fn a_country_before_an_unknown_word_is_taken_with_a_conflict() {
     assert_eq!(residence.conflicts[0].kind, ConflictKind::NotRecognised);
     assert_eq!(residence.conflicts[0].segment, "richmond country");
     assert!(residence.confidence < 0.6);
-    assert_eq!(place(&["phoenix", "arizona", "ysa"]), "?", "a state is not a country");
+    assert_eq!(place(&["xyzzy", "arizona", "ysa"]), "?", "a state is not a country");
 }
 
 #[test]
@@ -227,7 +236,7 @@ fn contradictions_are_kept_and_lower_the_confidence() {
         [("guadeloupe", "france"), ("puerto rico", "usa"), ("tenerife, canarias", "spain")]
     {
         let residence = read(&[part, state]);
-        assert_eq!((residence.conflicts.len(), residence.evidence.len()), (0, 2), "{part}");
+        assert!(residence.conflicts.is_empty() && residence.evidence.len() > 1, "{part}");
     }
     assert_eq!(read(&["new caledonia", "france"]).conflicts.len(), 1, "outside the Union");
 }
@@ -276,14 +285,14 @@ fn json_has_five_fields() {
     let text = serde_json::to_string(&read(&["Moscow", "Yukon Territory", "russia\""])).unwrap();
     assert_eq!(
         text,
-        r#"{"territory":"RU","regimes":["RU"],"confidence":0.76,"evidence":[{"kind":"name","segment":"russia","names":"RU"}],"conflicts":[{"kind":"other_territory","segment":"Yukon Territory","names":"CA"}]}"#
+        r#"{"territory":"RU","regimes":["RU"],"confidence":0.79,"evidence":[{"kind":"name","segment":"russia","names":"RU"},{"kind":"city","segment":"Moscow","names":"RU"}],"conflicts":[{"kind":"other_territory","segment":"Yukon Territory","names":"CA"}]}"#
     );
     let unknown = serde_json::to_string(&read(&[""])).unwrap();
     assert_eq!(
         unknown,
         r#"{"territory":null,"regimes":[],"confidence":0.0,"evidence":[],"conflicts":[]}"#
     );
-    assert_eq!(serde_json::from_str::<Residence>(&text).unwrap().confidence, 0.76);
+    assert_eq!(serde_json::from_str::<Residence>(&text).unwrap().confidence, 0.79);
 }
 
 proptest! {
@@ -292,8 +301,8 @@ proptest! {
         assert_sound(&from_text(columns.iter().map(Option::as_deref), TODAY));
         for text in columns.iter().flatten() {
             assert_sound(&from_code(Some(text), TODAY));
-            let folded = reading::fold(text);
-            prop_assert_eq!(reading::fold(&folded), folded);
+            let folded = fold::fold(text);
+            prop_assert_eq!(fold::fold(&folded), folded);
         }
     }
 
