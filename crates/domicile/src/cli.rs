@@ -63,6 +63,10 @@ pub(crate) enum Command {
     /// Scan every site for what must not be there.
     Verify,
     /// Read residences from text lines on stdin; prints one JSON object per line.
+    ///
+    /// Segments are separated by commas, the widest last: "Lyon, France". A text that names no
+    /// country is read by its cities, and is unknown where these do not say enough. Cities are from
+    /// GeoNames (geonames.org), licence CC BY 4.0.
     Residence(ResidenceArgs),
     /// Move a made-up platform's people between four embedded sites under live writes.
     Demo(DemoArgs),

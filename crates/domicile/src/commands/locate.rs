@@ -43,7 +43,8 @@ pub(super) fn text(location: &Location) -> String {
         rows.push(row("because of", format!("“{}”, read as {}", evidence.segment, evidence.names)));
     }
     for conflict in &residence.conflicts {
-        rows.push(row("in spite of", format!("“{}”", conflict.segment)));
+        let read_as = conflict.names.map(|names| format!(", read as {names}")).unwrap_or_default();
+        rows.push(row("in spite of", format!("“{}”{read_as}", conflict.segment)));
     }
     aligned(&rows)
 }
