@@ -132,6 +132,9 @@ pub struct Table {
     /// What the mover cannot move safely here, each one sentence: rules, unlogged storage, forced
     /// row-level security, subscriptions.
     pub obstacles: Vec<String>,
+    /// What the table would not have any more at a site of another engine, where `prepare` makes
+    /// it, each one sentence.
+    pub left_out: Vec<String>,
     /// Rows, estimated where an exact count would read the table.
     pub rows: u64,
     /// Bytes on disk, indexes included; 0 where the engine cannot tell.

@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod closure;
+pub mod crossing;
 mod error;
 pub mod faulty;
 pub mod postgres;

@@ -32,7 +32,7 @@ pub use records::{
     JournalEntry, Outcome, Person, ReferenceChanges, ReferenceNote, Stray, TableDigest, Touched,
 };
 
-/// Rows in the engine's own form, in pieces of any length; only an equal engine can read them.
+/// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;
 
 /// People in ascending byte order of their key.
@@ -50,6 +50,14 @@ pub trait Site: Send + Sync {
     /// Which database speaks.
     fn engine(&self) -> Engine;
 
+    /// The engine in whose terms this site speaks: its catalog, rows, keys of notes and digests.
+    /// Sites of equal forms understand each other. It is another engine than [`Site::engine`] at
+    /// an SQLite site that people leave for PostgreSQL only, and nobody can come to such a site:
+    /// whatever would arrive is [`crate::Kind::Operator`].
+    fn form(&self) -> Engine {
+        self.engine()
+    }
+
     /// Reads what the database says of itself. Takes no locks that block writers.
     async fn catalog(&self) -> Result<Catalog>;
 
@@ -65,7 +73,7 @@ pub trait Site: Send + Sync {
     ) -> Result<u64>;
 
     /// The statements that would make these tables, with their types, sequences, keys and
-    /// indexes, in an empty database of the same engine, in order.
+    /// indexes, in an empty database of the form's engine, in order.
     async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>>;
 
     /// Runs such a script, all of it or none.

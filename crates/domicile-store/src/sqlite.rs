@@ -9,6 +9,8 @@ mod arrival;
 mod catalog;
 mod claim;
 mod connection;
+mod copy;
+mod crossing;
 mod ddl;
 mod decision;
 mod departure;
@@ -45,6 +47,7 @@ use crate::site::{
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
 use async_trait::async_trait;
+pub(crate) use catalog::Affinity;
 use domicile_model::{SiteName, Subject};
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
@@ -56,6 +59,7 @@ use std::time::Duration;
 pub struct SqliteSite {
     name: SiteName,
     path: PathBuf,
+    form: Engine,
 }
 
 impl SqliteSite {
@@ -77,7 +81,29 @@ impl SqliteSite {
                 .hint("check the path in the configuration")
                 .because(error)
         })?;
-        Ok(SqliteSite { name, path })
+        Ok(SqliteSite { name, path, form: Engine::Sqlite })
+    }
+
+    /// The same site among sites on PostgreSQL: people leave it, and nobody comes. Its catalog,
+    /// rows, keys and digests are told in PostgreSQL's form, and closures name tables and types as
+    /// PostgreSQL has them.
+    #[must_use]
+    pub fn facing_postgres(mut self) -> SqliteSite {
+        self.form = Engine::Postgres;
+        self
+    }
+
+    /// A closure as this database names its tables.
+    fn own(&self, closure: &Closure) -> Closure {
+        match self.form {
+            Engine::Sqlite => closure.clone(),
+            Engine::Postgres => crossing::local(closure),
+        }
+    }
+
+    fn own_installation(&self, installation: &Installation) -> Installation {
+        let closure = Arc::new(self.own(&installation.closure));
+        Installation { closure, ..installation.clone() }
     }
 
     /// Works on a connection of its own.
@@ -100,8 +126,15 @@ impl Site for SqliteSite {
         Engine::Sqlite
     }
 
+    fn form(&self) -> Engine {
+        self.form
+    }
+
     async fn catalog(&self) -> Result<Catalog> {
-        self.on_own(catalog::read).await
+        match self.form {
+            Engine::Sqlite => self.on_own(catalog::read).await,
+            Engine::Postgres => self.on_own(crossing::catalog).await,
+        }
     }
 
     async fn count_crossing(
@@ -112,7 +145,7 @@ impl Site for SqliteSite {
         parent: usize,
         parent_columns: &[String],
     ) -> Result<u64> {
-        let closure = closure.clone();
+        let closure = self.own(closure);
         let (columns, parent_columns) = (columns.to_vec(), parent_columns.to_vec());
         self.on_own(move |connection| {
             scan::crossing(connection, &closure, (table, &columns), (parent, &parent_columns))
@@ -122,21 +155,31 @@ impl Site for SqliteSite {
 
     async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>> {
         let tables = tables.to_vec();
-        self.on_own(move |connection| schema::script(connection, &tables)).await
+        match self.form {
+            Engine::Sqlite => {
+                self.on_own(move |connection| schema::script(connection, &tables)).await
+            }
+            Engine::Postgres => {
+                self.on_own(move |connection| crossing::script(connection, &tables)).await
+            }
+        }
     }
 
     async fn apply_schema(&self, script: &[String]) -> Result<()> {
+        if self.form == Engine::Postgres {
+            return Err(crossing::refuse("no tables are made"));
+        }
         let script = script.to_vec();
         self.on_own(move |connection| schema::apply(connection, &script)).await
     }
 
     async fn install(&self, installation: &Installation) -> Result<()> {
-        let (installation, here) = (installation.clone(), self.name.clone());
+        let (installation, here) = (self.own_installation(installation), self.name.clone());
         self.on_own(move |connection| install::install(connection, &installation, &here)).await
     }
 
     async fn is_installed(&self, installation: &Installation) -> Result<bool> {
-        let (installation, here) = (installation.clone(), self.name.clone());
+        let (installation, here) = (self.own_installation(installation), self.name.clone());
         self.on_own(move |connection| install::is_installed(connection, &installation, &here)).await
     }
 
@@ -145,7 +188,7 @@ impl Site for SqliteSite {
     }
 
     async fn people(&self, closure: &Closure) -> Result<PersonStream> {
-        let (path, closure) = (self.path.clone(), closure.clone());
+        let (path, closure) = (self.path.clone(), self.own(closure));
         Ok(stream::from_thread(move |outlet| people::all(&open(&path, false)?, &closure, outlet)))
     }
 
@@ -158,7 +201,7 @@ impl Site for SqliteSite {
         closure: &Closure,
         subject: &Subject,
     ) -> Result<(Option<JournalEntry>, Option<Person>)> {
-        let (closure, subject) = (closure.clone(), subject.clone());
+        let (closure, subject) = (self.own(closure), subject.clone());
         self.on_own(move |connection| {
             reading(connection, "looking a person up", || {
                 let entry = if install::has_journal(connection)? {
@@ -187,20 +230,34 @@ impl Site for SqliteSite {
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {
-        let closure = closure.clone();
-        self.on_own(move |connection| scan::scan(connection, &closure)).await
+        let (own, form) = (self.own(closure), self.form);
+        let mut finding = self.on_own(move |connection| scan::scan(connection, &own, form)).await?;
+        for (found, table) in finding.reference.iter_mut().zip(&closure.reference) {
+            found.0.clone_from(&table.name);
+        }
+        Ok(finding)
     }
 
     async fn export_reference(&self, table: &ReferenceName) -> Result<ByteStream<'static>> {
-        let (path, table) = (self.path.clone(), table.clone());
+        let (path, table, form) = (self.path.clone(), table.clone(), self.form);
+        let own = TableName { schema: None, name: table.name.name.clone() };
         Ok(stream::from_thread(move |outlet| {
-            let name = table.name.to_string();
-            let sql = format!("SELECT {} FROM {}", idents("", &table.columns), table.name.sql());
-            stream::give_rows(&open(&path, false)?, &name, &sql, &[], outlet)
+            let connection = open(&path, false)?;
+            let name = own.to_string();
+            let sql = format!("SELECT {} FROM {}", idents("", &table.columns), own.sql());
+            match form {
+                Engine::Sqlite => stream::give_rows(&connection, &name, &sql, &[], outlet),
+                Engine::Postgres => {
+                    copy::give_rows(&connection, &copy::Told::reference(&table), &sql, outlet)
+                }
+            }
         }))
     }
 
     async fn import_reference(&self, table: &ReferenceName, rows: ByteStream<'_>) -> Result<u64> {
+        if self.form == Engine::Postgres {
+            return Err(crossing::refuse("reference rows do not arrive"));
+        }
         let (path, table) = (self.path.clone(), table.clone());
         load::feed(rows, table.columns.len(), move |inlet| {
             let connection = open(&path, false)?;
@@ -223,14 +280,17 @@ impl Site for SqliteSite {
     }
 
     async fn departure(&self, closure: Arc<Closure>) -> Result<Box<dyn Departure>> {
-        Ok(Box::new(departure::SqliteDeparture::open(&self.path, closure).await?))
+        let closure = Arc::new(self.own(&closure));
+        Ok(Box::new(departure::SqliteDeparture::open(&self.path, closure, self.form).await?))
     }
 
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
-        Ok(Box::new(arrival::SqliteArrival::open(&self.path, closure).await?))
+        let closure = Arc::new(self.own(&closure));
+        Ok(Box::new(arrival::SqliteArrival::open(&self.path, closure, self.form).await?))
     }
 
     async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>> {
-        Ok(Box::new(reference::SqliteReference::open(&self.path, closure).await?))
+        let closure = Arc::new(self.own(&closure));
+        Ok(Box::new(reference::SqliteReference::open(&self.path, closure, self.form).await?))
     }
 }

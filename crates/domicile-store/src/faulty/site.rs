@@ -46,6 +46,10 @@ impl Site for Faulty {
         self.inner.engine()
     }
 
+    fn form(&self) -> Engine {
+        self.inner.form()
+    }
+
     async fn catalog(&self) -> Result<Catalog> {
         forward!(self, "site.catalog", catalog())
     }

@@ -92,6 +92,7 @@ async fn relations(session: &Session) -> Result<Tables> {
             triggers: Vec::new(),
             shape,
             obstacles,
+            left_out: Vec::new(),
             rows: estimate(row.get(8)),
             bytes: row.get::<_, Option<i64>>(9).unwrap_or(0).unsigned_abs(),
         };

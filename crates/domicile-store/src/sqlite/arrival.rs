@@ -5,13 +5,13 @@
 
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
-use crate::site::{Announcement, Arrival, ByteStream, Extent, Horizon, TableDigest};
+use crate::site::{Announcement, Arrival, ByteStream, Engine, Extent, Horizon, TableDigest};
 use crate::sqlite::connection::{Doing, roll_back, writing};
 use crate::sqlite::decision::still_held;
 use crate::sqlite::extent::{BATCH, Selection};
 use crate::sqlite::lane::{Lane, owned};
 use crate::sqlite::load::{Loader, feed};
-use crate::sqlite::{horizon, integrity, journal};
+use crate::sqlite::{crossing, horizon, integrity, journal};
 use async_trait::async_trait;
 use domicile_model::{MoveId, SiteName, State, Subject};
 use rusqlite::Connection;
@@ -37,9 +37,13 @@ pub(super) struct SqliteArrival {
 
 impl SqliteArrival {
     /// Opens it, with a connection of its own.
-    pub(super) async fn open(path: &Path, closure: Arc<Closure>) -> Result<SqliteArrival> {
+    pub(super) async fn open(
+        path: &Path,
+        closure: Arc<Closure>,
+        form: Engine,
+    ) -> Result<SqliteArrival> {
         Ok(SqliteArrival {
-            lane: Lane::open(path, closure).await?,
+            lane: Lane::open(path, closure, form).await?,
             batch: None,
             looks: 0,
             mark: None,
@@ -158,6 +162,9 @@ impl Arrival for SqliteArrival {
     }
 
     async fn import(&mut self, table: usize, rows: ByteStream<'_>) -> Result<u64> {
+        if self.lane.selection.form() != Engine::Sqlite {
+            return Err(crossing::refuse("rows do not arrive"));
+        }
         let batch = self.batch()?;
         // Until the load has ended well, whatever ends it early leaves a batch that is broken.
         batch.broken = true;

@@ -14,7 +14,7 @@ const DOING: &str = "reading the catalog";
 
 /// How SQLite converts what is put into a column, which is also how it compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Affinity {
+pub(crate) enum Affinity {
     Integer,
     Text,
     Blob,
@@ -24,7 +24,7 @@ pub(super) enum Affinity {
 
 impl Affinity {
     /// SQLite's own rules, in their order.
-    pub(super) fn of(declared: &str) -> Affinity {
+    pub(crate) fn of(declared: &str) -> Affinity {
         let declared = declared.to_ascii_uppercase();
         let has = |word: &str| declared.contains(word);
         if has("INT") {
@@ -41,7 +41,7 @@ impl Affinity {
     }
 
     /// Whether a value of a key column of this affinity travels as plain text.
-    pub(super) fn is_plain(self) -> bool {
+    pub(crate) fn is_plain(self) -> bool {
         matches!(self, Affinity::Integer | Affinity::Text)
     }
 }
@@ -88,6 +88,7 @@ fn empty(name: &str) -> Table {
         triggers: Vec::new(),
         shape: Shape::Plain,
         obstacles: Vec::new(),
+        left_out: Vec::new(),
         rows: 0,
         bytes: 0,
     }
@@ -160,7 +161,9 @@ fn read_columns(
     let mut key: Vec<&Declared> = declared.iter().filter(|c| c.key_place > 0).collect();
     key.sort_by_key(|column| column.key_place);
     let key: Vec<String> = key.into_iter().map(|column| column.name.clone()).collect();
-    let rowid_alias = is_rowid_alias(connection, table, &key, &declared)?;
+    let integer =
+        declared.iter().any(|c| c.key_place > 0 && c.type_name.eq_ignore_ascii_case("INTEGER"));
+    let rowid_alias = is_rowid(connection, table, &key, integer)?;
     let columns = declared
         .iter()
         .map(|column| {
@@ -188,14 +191,12 @@ fn read_columns(
 
 /// Whether the key is the rowid itself, which is never NULL and always an integer. Such a key has
 /// no index of its own.
-fn is_rowid_alias(
+pub(super) fn is_rowid(
     connection: &Connection,
     table: &str,
     key: &[String],
-    declared: &[Declared],
+    integer: bool,
 ) -> Result<bool> {
-    let integer =
-        declared.iter().any(|c| c.key_place > 0 && c.type_name.eq_ignore_ascii_case("INTEGER"));
     if key.len() != 1 || !integer {
         return Ok(false);
     }

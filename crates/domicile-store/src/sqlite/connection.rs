@@ -1,7 +1,7 @@
 //! The mover's own connections: how they are opened, and how blocking work leaves the runtime.
 
 use crate::error::{Error, Kind, Result};
-use crate::sqlite::digest;
+use crate::sqlite::{copy, digest};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::Path;
@@ -101,6 +101,7 @@ pub(super) fn open(path: &Path, create: bool) -> Result<Connection> {
     connection.execute_batch(pragmas).doing(&doing)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).doing(&doing)?;
     digest::register(&connection).doing(&doing)?;
+    copy::register(&connection).doing(&doing)?;
     // The first read is where SQLite notices that a file is not a database.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).doing(&doing)?;
     Ok(connection)

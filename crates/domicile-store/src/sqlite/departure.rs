@@ -14,11 +14,12 @@
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::{
-    Announcement, ByteStream, Decision, Departure, Erased, Extent, Horizon, Outcome, TableDigest,
-    Touched,
+    Announcement, ByteStream, Decision, Departure, Engine, Erased, Extent, Horizon, Outcome,
+    TableDigest, Touched,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{Doing, roll_back, writing};
+use crate::sqlite::copy::{self, Told};
 use crate::sqlite::decision;
 use crate::sqlite::extent::Selection;
 use crate::sqlite::hold::Hold;
@@ -26,8 +27,9 @@ use crate::sqlite::lane::{Lane, owned};
 use crate::sqlite::{announcement, erase, horizon, journal, notes, stream};
 use async_trait::async_trait;
 use domicile_model::{MoveId, State, Subject};
+use futures_util::StreamExt as _;
 use rusqlite::Connection;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -49,18 +51,56 @@ pub(super) struct SqliteDeparture {
     snapshot: Snapshot,
     hold: Option<Hold>,
     looks: u32,
+    /// The keys of notes as this site wrote them, where they are told in another form.
+    keys: BTreeMap<i64, Vec<String>>,
 }
 
 impl SqliteDeparture {
     /// Opens it, with connections of its own.
-    pub(super) async fn open(path: &Path, closure: Arc<Closure>) -> Result<SqliteDeparture> {
+    pub(super) async fn open(
+        path: &Path,
+        closure: Arc<Closure>,
+        form: Engine,
+    ) -> Result<SqliteDeparture> {
         Ok(SqliteDeparture {
-            writer: Lane::open(path, Arc::clone(&closure)).await?,
-            reader: Lane::open(path, closure).await?,
+            writer: Lane::open(path, Arc::clone(&closure), form).await?,
+            reader: Lane::open(path, closure, form).await?,
             snapshot: Snapshot::None,
             hold: None,
             looks: 0,
+            keys: BTreeMap::new(),
         })
+    }
+
+    /// Tells the keys of notes in the form of this departure, and keeps its own for the way back.
+    fn told(&mut self, notes: Vec<Touched>) -> Result<Vec<Touched>> {
+        if self.reader.selection.form() == Engine::Sqlite {
+            return Ok(notes);
+        }
+        let selection = &self.reader.selection;
+        let mut told = Vec::with_capacity(notes.len());
+        self.keys.clear();
+        for mut note in notes {
+            let owned = owned(selection.closure(), note.table)?;
+            let columns = selection.affinities().get(note.table).map(Vec::as_slice);
+            let key = copy::key(&Told::owned(owned), &note.key, columns.unwrap_or_default())?;
+            self.keys.insert(note.seq, std::mem::replace(&mut note.key, key));
+            told.push(note);
+        }
+        Ok(told)
+    }
+
+    /// The extent with the keys of its notes as this site wrote them.
+    fn own(&self, extent: &Extent) -> Extent {
+        let mut extent = extent.clone();
+        if let Extent::Touched(notes) = &mut extent {
+            for note in notes {
+                if let Some(key) = self.keys.get(&note.seq) {
+                    note.key.clone_from(key);
+                }
+            }
+        }
+        extent
     }
 
     fn snapshot(&mut self) -> Result<&mut Lane> {
@@ -222,14 +262,15 @@ impl Departure for SqliteDeparture {
                 notes::read(connection, &subjects, selection.affinities())
             })
             .await;
-        if opened.is_err() {
+        let told = opened.and_then(|notes| self.told(notes));
+        if told.is_err() {
             self.close_snapshot().await?;
         }
-        opened
+        told
     }
 
     async fn select(&mut self, extent: &Extent) -> Result<()> {
-        let extent = extent.clone();
+        let extent = self.own(extent);
         self.snapshot()?
             .work(move |connection, selection| {
                 decision::still_held(connection)?;
@@ -241,17 +282,25 @@ impl Departure for SqliteDeparture {
     async fn export(&mut self, table: usize) -> Result<ByteStream<'_>> {
         let lane = self.snapshot()?;
         let owned = owned(lane.selection.closure(), table)?;
+        let form = lane.selection.form();
         let Some(rows) = lane.selection.rows(table) else {
+            if form == Engine::Postgres {
+                return Ok(futures_util::stream::empty().boxed());
+            }
             return stream::no_rows(owned.columns.len());
         };
         let sql = format!("SELECT {} FROM {rows}", idents("\"t\".", &owned.columns));
         let key: Vec<usize> =
             (0..owned.columns.len()).filter(|at| owned.key.contains(&owned.columns[*at])).collect();
         let (db, name) = (lane.db.clone(), owned.name.to_string());
+        let told = Told::owned(owned);
         Ok(stream::from_thread(move |outlet| {
             db.with(|connection| {
                 decision::still_held(connection)?;
-                stream::give_rows(connection, &name, &sql, &key, outlet)
+                match form {
+                    Engine::Sqlite => stream::give_rows(connection, &name, &sql, &key, outlet),
+                    Engine::Postgres => copy::give_rows(connection, &told, &sql, outlet),
+                }
             })
         }))
     }

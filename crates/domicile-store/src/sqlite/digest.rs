@@ -1,9 +1,9 @@
 //! Digests: what a site says of rows it read by itself.
 
 use crate::error::Result;
-use crate::site::TableDigest;
+use crate::site::{Engine, TableDigest};
 use crate::sqlite::connection::Doing;
-use crate::sqlite::rows;
+use crate::sqlite::{copy, rows};
 use domicile_model::Subject;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Error};
@@ -34,8 +34,21 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// The expression that digests these columns of a row.
-pub(super) fn of_row(alias: &str, columns: &[String]) -> String {
+/// The expression that digests a row, in one engine's form.
+pub(super) fn of_row(
+    form: Engine,
+    alias: &str,
+    columns: &[String],
+    types: &[String],
+    generated: &[String],
+) -> String {
+    match form {
+        Engine::Sqlite => own(alias, &[columns, generated].concat()),
+        Engine::Postgres => copy::digest(alias, columns, types, generated),
+    }
+}
+
+fn own(alias: &str, columns: &[String]) -> String {
     let over = |columns: &[String]| {
         format!("{FUNCTION}({})", crate::sql::idents(&format!("{alias}."), columns))
     };

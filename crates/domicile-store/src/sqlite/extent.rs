@@ -7,7 +7,7 @@
 
 use crate::closure::Closure;
 use crate::error::Result;
-use crate::site::{Extent, TableDigest, Touched};
+use crate::site::{Engine, Extent, TableDigest, Touched};
 use crate::sql::{equal, idents};
 use crate::sqlite::catalog::Affinity;
 use crate::sqlite::connection::Doing;
@@ -34,13 +34,19 @@ enum Chosen {
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
     closure: Arc<Closure>,
+    /// In whose form rows are digested.
+    form: Engine,
     affinities: Arc<Vec<Vec<Affinity>>>,
     chosen: Chosen,
 }
 
 impl Selection {
     /// Makes the temporary tables of a connection.
-    pub(super) fn prepare(connection: &Connection, closure: Arc<Closure>) -> Result<Selection> {
+    pub(super) fn prepare(
+        connection: &Connection,
+        closure: Arc<Closure>,
+        form: Engine,
+    ) -> Result<Selection> {
         let affinities = Arc::new(install::key_affinities(connection, &closure)?);
         let columns = |count: usize| idents("", &owner::keys(count));
         let person = closure.root().key.len();
@@ -58,12 +64,17 @@ impl Selection {
             ));
         }
         connection.execute_batch(&sql).doing("preparing a connection")?;
-        Ok(Selection { closure, affinities, chosen: Chosen::Nothing })
+        Ok(Selection { closure, form, affinities, chosen: Chosen::Nothing })
     }
 
     /// The closure the selection is made in.
     pub(super) fn closure(&self) -> &Arc<Closure> {
         &self.closure
+    }
+
+    /// In whose form rows, keys and digests are told.
+    pub(super) fn form(&self) -> Engine {
+        self.form
     }
 
     /// The affinities of each owned table's key columns.
@@ -236,8 +247,8 @@ impl Selection {
             let Some(rows) = self.rows(at) else {
                 continue;
             };
-            let columns = [owned.columns.as_slice(), &owned.generated].concat();
-            let row = digest::of_row("\"t\"", &columns);
+            let (columns, types) = (&owned.columns, &owned.types);
+            let row = digest::of_row(self.form, "\"t\"", columns, types, &owned.generated);
             let sql = format!("SELECT {person}, {row} FROM {rows} ORDER BY 1, 2");
             found.extend(digest::collect(connection, at, &sql)?);
         }

@@ -2,6 +2,7 @@
 
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
+use crate::site::Engine;
 use crate::sqlite::connection::Db;
 use crate::sqlite::extent::Selection;
 use crate::sqlite::install;
@@ -17,12 +18,12 @@ pub(super) struct Lane {
 
 impl Lane {
     /// Opens a connection for one side of a move.
-    pub(super) async fn open(path: &Path, closure: Arc<Closure>) -> Result<Lane> {
+    pub(super) async fn open(path: &Path, closure: Arc<Closure>, form: Engine) -> Result<Lane> {
         let db = Db::open(path).await?;
         let selection = db
             .run(move |connection| {
                 install::require(connection, &closure)?;
-                Selection::prepare(connection, closure)
+                Selection::prepare(connection, closure, form)
             })
             .await?;
         Ok(Lane { db, selection })

@@ -97,7 +97,7 @@ fn person(closure: &Closure, row: &Row<'_>) -> Result<Person> {
 }
 
 /// A value's text as SQLite casts it; the error shows what is not UTF-8.
-fn text(value: ValueRef<'_>) -> Result<Option<String>, String> {
+pub(super) fn text(value: ValueRef<'_>) -> Result<Option<String>, String> {
     match value {
         ValueRef::Null => Ok(None),
         ValueRef::Integer(number) => Ok(Some(number.to_string())),

@@ -2,7 +2,7 @@
 
 use crate::closure::{Closure, ReferenceTable};
 use crate::error::{Error, Kind, Result};
-use crate::site::{Reference, ReferenceChanges, ReferenceNote};
+use crate::site::{Engine, Reference, ReferenceChanges, ReferenceNote};
 use crate::sql::{equal, ident, idents, literal};
 use crate::sqlite::catalog::{Affinity, list};
 use crate::sqlite::connection::{Db, Doing, reading, writing};
@@ -10,7 +10,7 @@ use crate::sqlite::fence::{Fence, Fenced};
 use crate::sqlite::install::{OUR_PREFIX, affinities_of};
 use crate::sqlite::load::Loader;
 use crate::sqlite::rows::{Cell, Reader, Writer};
-use crate::sqlite::{digest, notes};
+use crate::sqlite::{copy, crossing, digest, notes};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_model::SiteName;
@@ -87,16 +87,22 @@ pub(super) struct SqliteReference {
 struct Tables {
     closure: Arc<Closure>,
     affinities: Vec<Vec<Affinity>>,
+    /// In whose form rows, keys and digests are told.
+    form: Engine,
 }
 
 impl SqliteReference {
     /// Opens it, with a connection of its own.
-    pub(super) async fn open(path: &Path, closure: Arc<Closure>) -> Result<SqliteReference> {
+    pub(super) async fn open(
+        path: &Path,
+        closure: Arc<Closure>,
+        form: Engine,
+    ) -> Result<SqliteReference> {
         let db = Db::open(path).await?;
         let read = move |connection: &Connection| {
             let tables = closure.reference.iter().map(|t| (&t.name, t.key.as_slice()));
             let affinities = affinities_of(connection, tables)?;
-            Ok(Tables { closure, affinities })
+            Ok(Tables { closure, affinities, form })
         };
         let tables = Arc::new(db.run(read).await?);
         Ok(SqliteReference { db, tables })
@@ -130,10 +136,42 @@ impl Tables {
         Ok(lines.into_iter().map(note).collect())
     }
 
+    /// A key in the form of this site; `None` for one that names no row at the other end.
+    fn told(&self, at: usize, key: Vec<String>) -> Option<Vec<String>> {
+        if self.form == Engine::Sqlite {
+            return Some(key);
+        }
+        let (table, affinities) = self.table(at).ok()?;
+        copy::key(&copy::Told::reference(table), &key, affinities).ok()
+    }
+
+    fn in_form(&self, mut note: ReferenceNote) -> ReferenceNote {
+        let key = note.table.and_then(|at| self.told(at, std::mem::take(&mut note.key)));
+        ReferenceNote {
+            seq: note.seq,
+            table: note.table.filter(|_| key.is_some()),
+            key: key.unwrap_or_default(),
+        }
+    }
+
     fn rows(&self, connection: &Connection, at: usize, notes: &[ReferenceNote]) -> Result<Bytes> {
-        let (table, _) = self.table(at)?;
-        let mut writer = Writer::new(table.columns.len())?;
+        let (table, affinities) = self.table(at)?;
         let keys: BTreeSet<&Vec<String>> = keys_of(at, notes).map(|note| &note.key).collect();
+        if self.form == Engine::Postgres {
+            let doing = "reading changed reference rows";
+            let told = copy::Told::reference(table);
+            let mut writer = copy::Writer::new(&told)?;
+            let mut statement = connection.prepare_cached(&by_key(table)).doing(doing)?;
+            for key in keys {
+                let values = notes::values(key, affinities)?;
+                let mut lines = statement.query(params_from_iter(values)).doing(doing)?;
+                while let Some(line) = lines.next().doing(doing)? {
+                    writer.row(line)?;
+                }
+            }
+            return Ok(writer.end());
+        }
+        let mut writer = Writer::new(table.columns.len())?;
         for key in keys {
             for row in self.stand(connection, at, key)? {
                 writer.row();
@@ -148,14 +186,8 @@ impl Tables {
     /// The row under a key, if there is one.
     fn stand(&self, connection: &Connection, at: usize, key: &[String]) -> Result<Vec<Vec<Cell>>> {
         let (table, affinities) = self.table(at)?;
-        let sql = format!(
-            "SELECT {} FROM {} WHERE {}",
-            idents("", &table.columns),
-            table.name.sql(),
-            keyed("", table)
-        );
         let doing = "reading changed reference rows";
-        let mut statement = connection.prepare_cached(&sql).doing(doing)?;
+        let mut statement = connection.prepare_cached(&by_key(table)).doing(doing)?;
         let values = notes::values(key, affinities)?;
         let mut lines = statement.query(params_from_iter(values)).doing(doing)?;
         let mut found = Vec::new();
@@ -226,6 +258,12 @@ impl Tables {
     }
 }
 
+/// The row under the key given as parameters.
+fn by_key(table: &ReferenceTable) -> String {
+    let (columns, name) = (idents("", &table.columns), table.name.sql());
+    format!("SELECT {columns} FROM {name} WHERE {}", keyed("", table))
+}
+
 fn keys_of(at: usize, notes: &[ReferenceNote]) -> impl Iterator<Item = &ReferenceNote> {
     notes.iter().filter(move |note| note.table == Some(at))
 }
@@ -253,6 +291,7 @@ impl Reference for SqliteReference {
                 for at in noted {
                     rows.push((at, tables.rows(connection, at, &notes)?));
                 }
+                let notes = notes.into_iter().map(|note| tables.in_form(note)).collect();
                 Ok(ReferenceChanges { notes, rows })
             })
         };
@@ -272,6 +311,9 @@ impl Reference for SqliteReference {
     }
 
     async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Vec<ReferenceNote>> {
+        if self.tables.form != Engine::Sqlite {
+            return Err(crossing::refuse("reference rows do not arrive"));
+        }
         let (tables, changes) = (Arc::clone(&self.tables), changes.clone());
         let put = move |connection: &Connection| {
             writing(connection, "applying changed reference rows", || {
@@ -288,11 +330,12 @@ impl Reference for SqliteReference {
     async fn digests(&mut self, table: usize) -> Result<BTreeMap<Vec<String>, [u8; 32]>> {
         let tables = Arc::clone(&self.tables);
         let read = move |connection: &Connection| {
-            let (table, affinities) = tables.table(table)?;
+            let at = table;
+            let (table, affinities) = tables.table(at)?;
             let sql = format!(
                 "SELECT {}, {} FROM {} AS \"t\"",
                 notes::written("\"t\"", &table.key),
-                digest::of_row("\"t\"", &table.columns),
+                digest::of_row(tables.form, "\"t\"", &table.columns, &table.types, &[]),
                 table.name.sql()
             );
             let lines = list(connection, &sql, [], |row| {
@@ -300,7 +343,8 @@ impl Reference for SqliteReference {
             })?;
             let told = |written: Option<String>| {
                 let written = written.unwrap_or_default();
-                notes::told(&written, affinities).unwrap_or_else(|| vec![written])
+                let key = notes::told(&written, affinities);
+                key.and_then(|key| tables.told(at, key)).unwrap_or_else(|| vec![written])
             };
             Ok(lines.into_iter().map(|(key, digest)| (told(key), digest)).collect())
         };

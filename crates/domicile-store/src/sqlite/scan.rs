@@ -2,7 +2,7 @@
 
 use crate::closure::Closure;
 use crate::error::Result;
-use crate::site::{Finding, Stray};
+use crate::site::{Engine, Finding, Stray};
 use crate::sql::{equal, ident};
 use crate::sqlite::catalog::list;
 use crate::sqlite::connection::{Doing, reading};
@@ -12,8 +12,8 @@ use rusqlite::Connection;
 
 const DOING: &str = "scanning the site";
 
-/// Scans the site, all of it at one moment.
-pub(super) fn scan(connection: &Connection, closure: &Closure) -> Result<Finding> {
+/// Scans the site, all of it at one moment; reference rows are digested in one engine's form.
+pub(super) fn scan(connection: &Connection, closure: &Closure, form: Engine) -> Result<Finding> {
     reading(connection, DOING, || {
         let mut finding = Finding::default();
         for (at, owned) in closure.owned.iter().enumerate() {
@@ -24,7 +24,8 @@ pub(super) fn scan(connection: &Connection, closure: &Closure) -> Result<Finding
             }
         }
         for table in &closure.reference {
-            let row = digest::of_row("\"t\"", &table.columns);
+            let (columns, types) = (&table.columns, &table.types);
+            let row = digest::of_row(form, "\"t\"", columns, types, &[]);
             let sql = format!("SELECT NULL, {row} FROM {} AS \"t\" ORDER BY 2", table.name.sql());
             let found = digest::collect(connection, 0, &sql)?;
             let (rows, sha256) = found.first().map_or_else(nothing, |d| (d.rows, d.sha256));

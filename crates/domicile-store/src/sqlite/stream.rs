@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 pub(super) const WAITING_MAX: usize = 8;
 
 /// How much of a stream is collected before it is passed on.
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 /// The reader went away; nobody needs the rest.
 pub(super) struct Unwanted;
