@@ -1,6 +1,7 @@
 //! Everybody at every site, with the home each must have.
 
 use crate::error::{Error, Result};
+use crate::plan::crossing::is_only_left;
 use domicile_model::residence::{Residence, from_code, from_text};
 use domicile_model::{Homes, Placement, SiteName, Subject};
 use domicile_store::{Closure, Directive, Person, Site};
@@ -117,6 +118,11 @@ impl Platform {
         }
         *self.directives.0.write().unwrap_or_else(PoisonError::into_inner) = all;
         Ok(())
+    }
+
+    /// Whether people can come to a site. Nobody comes to one on SQLite among sites on PostgreSQL.
+    pub fn takes_people(&self, site: usize) -> bool {
+        !is_only_left(self.sites[site].as_ref())
     }
 
     /// Calls `visit` for everybody whose root row stands at a site.

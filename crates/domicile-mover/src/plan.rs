@@ -1,6 +1,7 @@
 //! What would move, what belongs to whom, and everything that is refused, before anything moves.
 
 mod closure;
+pub(crate) mod crossing;
 mod edges;
 mod tables;
 
@@ -182,6 +183,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     for site in sites {
         catalogs.push(site.catalog().await?);
     }
+    let disagreements = crossing::align(sites, &mut catalogs);
     let template = template(sites, &catalogs, wishes)?;
     let catalog = &catalogs[template];
     let mut draft = Draft::default();
@@ -199,6 +201,8 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     tables::check_owned(catalog, wishes, &closure, sites.len(), &mut draft);
     edges::check(sites[template].as_ref(), catalog, wishes, &closure, &mut draft).await?;
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
+    crossing::check_reference(sites, reference_site, &closure, &mut draft);
+    crossing::check(sites, &catalogs, template, &closure, &disagreements, &mut draft);
     let tables = tables::list(catalog, &kinds, &closure);
     Ok(Plan {
         tables,
@@ -257,11 +261,11 @@ fn template(sites: &[Arc<dyn Site>], catalogs: &[Catalog], wishes: &Wishes) -> R
 
 fn check_engines(sites: &[Arc<dyn Site>], draft: &mut Draft) {
     for site in &sites[1..] {
-        if site.engine() != sites[0].engine() {
+        if site.form() != sites[0].form() {
             draft.refuse(
                 "sites",
                 format!("{} and {} run different databases", sites[0].name(), site.name()),
-                "people move between databases of one kind",
+                "among sites on PostgreSQL, a site on SQLite must be opened as one that people leave",
             );
         }
     }
@@ -269,6 +273,7 @@ fn check_engines(sites: &[Arc<dyn Site>], draft: &mut Draft) {
 
 async fn count_people(platform: &Platform, plan: &mut Plan) -> Result<()> {
     let mut counts = SubjectCounts::default();
+    let mut held = 0;
     for (at, site) in platform.sites.iter().enumerate() {
         counts.by_site.entry(site.name().to_string()).or_insert(0);
         if at != plan.template
@@ -283,7 +288,9 @@ async fn count_people(platform: &Platform, plan: &mut Plan) -> Result<()> {
                 counts.unknown_residence += u64::from(residence.territory.is_none());
                 counts.without_home += u64::from(home.is_none());
                 let home = home.unwrap_or(at);
-                counts.to_move += u64::from(home != at);
+                let is_held = home != at && !platform.takes_people(home);
+                held += u64::from(is_held);
+                counts.to_move += u64::from(home != at && !is_held);
                 let name = platform.sites[home].name().to_string();
                 *counts.by_site.entry(name).or_insert(0) += 1;
             })
@@ -296,6 +303,12 @@ async fn count_people(platform: &Platform, plan: &mut Plan) -> Result<()> {
     let owned = || plan.tables.iter().filter(|table| table.kind == TableKind::Owned);
     plan.rows_to_move = share(owned().map(|table| table.rows).sum());
     plan.bytes_to_move = share(owned().map(|table| table.bytes).sum());
+    if held > 0 {
+        plan.warnings.push(format!(
+            "{held} people should live at a site on SQLite, to which nobody can move among sites \
+             on PostgreSQL; they stay where they are"
+        ));
+    }
     if counts.without_home > 0 {
         plan.warnings.push(format!(
             "no [[homes]] rule matches {} people; they stay where they are",

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::plan::crossing::is_only_left;
 use crate::reference::{Carrier, drift};
 use domicile_model::SiteName;
 use domicile_store::catalog::TableName;
@@ -31,9 +32,8 @@ pub async fn prepare(sites: &[Arc<dyn Site>], plan: &Plan) -> Result<Vec<Prepare
         ));
     };
     let mut done: Vec<Prepared> = sites.iter().map(|site| Prepared::nothing(site.name())).collect();
-    let template = sites[plan.template].as_ref();
-    for (at, site) in sites.iter().enumerate().filter(|(at, _)| *at != plan.template) {
-        done[at].tables_created = create_missing(template, site.as_ref(), &closure).await?;
+    for at in (0..sites.len()).filter(|at| *at != plan.template) {
+        done[at].tables_created = create_missing(sites, plan.template, at, &closure).await?;
     }
     let installation = installation(sites, &closure, plan.reference_site);
     for (at, site) in sites.iter().enumerate() {
@@ -84,10 +84,12 @@ impl Prepared {
 /// Makes the tables that are missing at a site. That those already there are equal was the plan's
 /// business.
 async fn create_missing(
-    template: &dyn Site,
-    site: &dyn Site,
+    sites: &[Arc<dyn Site>],
+    template: usize,
+    at: usize,
     closure: &Closure,
 ) -> Result<Vec<String>> {
+    let (template, site) = (sites[template].as_ref(), sites[at].as_ref());
     let there = site.catalog().await?;
     let owned = closure.owned.iter().map(|table| &table.name);
     let reference = closure.reference.iter().map(|table| &table.name);
@@ -96,8 +98,39 @@ async fn create_missing(
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    site.apply_schema(&template.schema_script(&missing).await?).await?;
+    let (copied, translated) = split(sites, template, &missing).await?;
+    let mut script = Vec::new();
+    if let Some((donor, tables)) = copied {
+        script.extend(donor.schema_script(&tables).await?);
+    }
+    if !translated.is_empty() {
+        script.extend(template.schema_script(&translated).await?);
+    }
+    site.apply_schema(&script).await?;
     Ok(missing.iter().map(TableName::to_string).collect())
+}
+
+type Donor<'a> = Option<(&'a dyn Site, Vec<TableName>)>;
+
+/// Of tables to make: those that another site has in the engine's own words, and those that only
+/// the template can tell of. A template that speaks for itself tells of all.
+async fn split<'a>(
+    sites: &'a [Arc<dyn Site>],
+    template: &dyn Site,
+    missing: &[TableName],
+) -> Result<(Donor<'a>, Vec<TableName>)> {
+    if !is_only_left(template) {
+        return Ok((None, missing.to_vec()));
+    }
+    for donor in sites.iter().filter(|site| !is_only_left(site.as_ref())) {
+        let catalog = donor.catalog().await?;
+        let (has, lacks): (Vec<TableName>, Vec<TableName>) =
+            missing.iter().cloned().partition(|name| catalog.table(name).is_some());
+        if !has.is_empty() {
+            return Ok((Some((donor.as_ref(), has)), lacks));
+        }
+    }
+    Ok((None, missing.to_vec()))
 }
 
 /// Fills the reference tables that are empty at a site.

@@ -36,7 +36,7 @@ pub(crate) async fn open(config: &Config) -> Result<Vec<Arc<dyn Site>>> {
                 site.spec.name
             )));
         }
-        sites.push(open_one(site).await?);
+        sites.push(open_one(config, site).await?);
     }
     Ok(sites)
 }
@@ -50,7 +50,7 @@ pub(crate) async fn glance(config: &Config) -> Result<Glance> {
     let mut glance = Glance { sites: Vec::new(), absent: Vec::new(), stand_ins: None };
     for site in &config.sites {
         let Some(path) = absent(site) else {
-            glance.sites.push(open_one(site).await?);
+            glance.sites.push(open_one(config, site).await?);
             continue;
         };
         glance.absent.push((site.spec.name.clone(), path.to_owned()));
@@ -60,7 +60,7 @@ pub(crate) async fn glance(config: &Config) -> Result<Glance> {
         };
         let file = folder.path().join(site.spec.name.as_str());
         let stand_in = SqliteSite::create(site.spec.name.clone(), &file)?;
-        glance.sites.push(Arc::new(stand_in));
+        glance.sites.push(Arc::new(facing(config, stand_in)));
     }
     Ok(glance)
 }
@@ -95,10 +95,16 @@ fn absent(site: &ConfiguredSite) -> Option<&Path> {
     }
 }
 
-async fn open_one(site: &ConfiguredSite) -> Result<Arc<dyn Site>> {
+/// Among sites on PostgreSQL, a site on SQLite is one that people leave.
+fn facing(config: &Config, site: SqliteSite) -> SqliteSite {
+    let is_mixed = config.sites.iter().any(|site| matches!(site.address, Address::Postgres(_)));
+    if is_mixed { site.facing_postgres() } else { site }
+}
+
+async fn open_one(config: &Config, site: &ConfiguredSite) -> Result<Arc<dyn Site>> {
     let name = site.spec.name.clone();
     Ok(match &site.address {
-        Address::Sqlite(path) => Arc::new(SqliteSite::open(name, path)?),
+        Address::Sqlite(path) => Arc::new(facing(config, SqliteSite::open(name, path)?)),
         Address::Postgres(url) => Arc::new(PostgresSite::connect(name, url.expose()).await?),
     })
 }

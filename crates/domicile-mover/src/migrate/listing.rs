@@ -17,7 +17,8 @@ pub(super) struct Listing {
     /// People who would move and are on hold.
     pub(super) on_hold: u64,
     pub(super) unknown: BTreeSet<Subject>,
-    /// People who stand open at several sites; they stay as they are.
+    /// People who stand open at several sites, or whose home is a site to which nobody can move;
+    /// they stay as they are.
     pub(super) doubles: Vec<Failure>,
     /// People who are to come back to where their old rows still wait to be erased, by place.
     pub(super) returning: BTreeSet<(usize, Subject)>,
@@ -44,6 +45,9 @@ pub(super) async fn list(platform: &Platform, found: &Found) -> Result<Listing> 
             (_, []) => {}
             ([_], [_]) if platform.directives.is_on_hold(&subject) => listing.on_hold += 1,
             ([], _) => listing.already_home += 1,
+            ([(_, home)], [_]) if !platform.takes_people(*home) => {
+                listing.doubles.push(held(platform, subject, *home));
+            }
             ([ends], [_]) => {
                 if found.under_way[ends.1].contains(&subject) {
                     listing.returning.insert((ends.1, subject.clone()));
@@ -55,6 +59,15 @@ pub(super) async fn list(platform: &Platform, found: &Found) -> Result<Listing> 
         }
     }
     Ok(listing)
+}
+
+fn held(platform: &Platform, subject: Subject, home: usize) -> Failure {
+    let home = platform.sites[home].name();
+    let reason = format!(
+        "stays: site {home} runs SQLite, to which nobody moves among sites on PostgreSQL; give \
+         these people a home on PostgreSQL"
+    );
+    Failure { subject, reason }
 }
 
 fn double(platform: &Platform, subject: Subject, open: &[usize]) -> Failure {

@@ -1,0 +1,152 @@
+//! Sites on SQLite among sites on PostgreSQL: one schema for both, and what cannot cross.
+
+use super::Draft;
+use domicile_store::crossing::{agree, obstacles};
+use domicile_store::{Catalog, Closure, Site, Table, TableName};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// In what tables of equal names do not agree, with the site that differs.
+pub(super) type Disagreements = BTreeMap<TableName, Vec<(String, Vec<String>)>>;
+
+/// Whether people can only leave a site: it speaks another engine's form than its own.
+pub(crate) fn is_only_left(site: &dyn Site) -> bool {
+    site.form() != site.engine()
+}
+
+/// Gives the catalogs of sites that people only leave the definitions of PostgreSQL, where a site
+/// there has the table already.
+pub(super) fn align(sites: &[Arc<dyn Site>], catalogs: &mut [Catalog]) -> Disagreements {
+    let mut found = Disagreements::new();
+    let (left, stay): (Vec<usize>, Vec<usize>) =
+        (0..sites.len()).partition(|at| is_only_left(sites[*at].as_ref()));
+    for at in left {
+        for place in 0..catalogs[at].tables.len() {
+            let table = catalogs[at].tables[place].clone();
+            for other in &stay {
+                let Some(there) = catalogs[*other].table(&table.name) else {
+                    let near = namesake(&catalogs[*other], &table.name);
+                    let near = near.map(|name| format!("it is called {name} there"));
+                    note(&mut found, &table.name, &sites[*other], near.into_iter().collect());
+                    continue;
+                };
+                let (agreed, differing) = agree(&table, there);
+                note(&mut found, &table.name, &sites[*other], differing);
+                share_exactness(&agreed, &mut catalogs[*other]);
+                if stay.iter().find(|o| catalogs[**o].table(&table.name).is_some()) == Some(other) {
+                    catalogs[at].tables[place] = agreed;
+                }
+            }
+        }
+    }
+    found
+}
+
+fn note(found: &mut Disagreements, table: &TableName, site: &Arc<dyn Site>, why: Vec<String>) {
+    if !why.is_empty() {
+        found.entry(table.clone()).or_default().push((site.name().to_string(), why));
+    }
+}
+
+/// A table whose name differs in case only: at SQLite both names mean the same table.
+fn namesake<'a>(catalog: &'a Catalog, name: &TableName) -> Option<&'a TableName> {
+    let names = catalog.tables.iter().map(|table| &table.name);
+    names
+        .filter(|other| other.schema == name.schema)
+        .find(|other| other.name.eq_ignore_ascii_case(&name.name))
+}
+
+/// A key names somebody exactly only where it does so at both ends.
+fn share_exactness(agreed: &Table, catalog: &mut Catalog) {
+    let Some(table) = catalog.tables.iter_mut().find(|table| table.name == agreed.name) else {
+        return;
+    };
+    for column in &mut table.columns {
+        let shared = agreed.column(&column.name);
+        column.exact_text &= shared.is_none_or(|shared| shared.exact_text);
+    }
+}
+
+/// Nothing arrives at a site that people only leave, so that reference tables can be written there
+/// and nowhere else.
+pub(super) fn check_reference(
+    sites: &[Arc<dyn Site>],
+    reference_site: usize,
+    closure: &Closure,
+    draft: &mut Draft,
+) {
+    let others = sites.iter().enumerate().filter(|(at, _)| *at != reference_site);
+    for (_, site) in others.filter(|(_, site)| is_only_left(site.as_ref())) {
+        if let Some(table) = closure.reference.first() {
+            draft.refuse(
+                "sites",
+                format!(
+                    "reference tables, as {}, are written at {}, and site {} on SQLite takes nothing \
+                     from there",
+                    table.name,
+                    sites[reference_site].name(),
+                    site.name()
+                ),
+                format!("set [reference] site = \"{}\"", site.name()),
+            );
+        }
+    }
+}
+
+/// Refuses what cannot cross, and says what is lost where tables are made anew.
+pub(super) fn check(
+    sites: &[Arc<dyn Site>],
+    catalogs: &[Catalog],
+    template: usize,
+    closure: &Closure,
+    disagreements: &Disagreements,
+    draft: &mut Draft,
+) {
+    if !sites.iter().any(|site| is_only_left(site.as_ref())) {
+        return;
+    }
+    let owned = closure.owned.iter().map(|table| &table.name);
+    for name in owned.chain(closure.reference.iter().map(|table| &table.name)) {
+        for (site, why) in disagreements.get(name).into_iter().flatten() {
+            draft.refuse(
+                name.to_string(),
+                format!("it differs at site {site}: {}", why.join("; ")),
+                "make the tables agree; docs/sqlite-to-postgres.md says what becomes what",
+            );
+        }
+        let Some(table) = catalogs[template].table(name) else { continue };
+        check_table(sites, catalogs, table, draft);
+    }
+}
+
+fn check_table(sites: &[Arc<dyn Site>], catalogs: &[Catalog], table: &Table, draft: &mut Draft) {
+    let (mut stands, mut made_at) = (false, Vec::new());
+    for (site, catalog) in sites.iter().zip(catalogs) {
+        let has_it = catalog.table(&table.name).is_some();
+        match (is_only_left(site.as_ref()), has_it) {
+            (true, false) => draft.refuse(
+                table.name.to_string(),
+                format!("site {} on SQLite has no such table", site.name()),
+                "people only leave that site; make the table there, or leave the site out",
+            ),
+            (false, true) => stands = true,
+            (false, false) => made_at.push(site.name().to_string()),
+            (true, true) => {}
+        }
+    }
+    for (why, hint) in obstacles(table, stands) {
+        draft.refuse(table.name.to_string(), why, hint);
+    }
+    if made_at.is_empty() || stands {
+        return;
+    }
+    let made_at = made_at.join(", ");
+    let name = &table.name;
+    for text in &table.left_out {
+        draft.warnings.push(format!("{name}, which prepare makes at {made_at}: {text}"));
+    }
+    draft.warnings.push(format!(
+        "{name}, which prepare makes at {made_at}, will belong to the mover's role: grant the \
+         application its rights there"
+    ));
+}
