@@ -183,7 +183,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     for site in sites {
         catalogs.push(site.catalog().await?);
     }
-    let disagreements = crossing::align(sites, &mut catalogs);
+    let doubts = crossing::align(sites, &mut catalogs);
     let template = template(sites, &catalogs, wishes)?;
     let catalog = &catalogs[template];
     let mut draft = Draft::default();
@@ -202,7 +202,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     edges::check(sites[template].as_ref(), catalog, wishes, &closure, &mut draft).await?;
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
     crossing::check_reference(sites, reference_site, &closure, &mut draft);
-    crossing::check(sites, &catalogs, template, &closure, &disagreements, &mut draft);
+    crossing::check(sites, &catalogs, template, &closure, &doubts, &mut draft);
     let tables = tables::list(catalog, &kinds, &closure);
     Ok(Plan {
         tables,

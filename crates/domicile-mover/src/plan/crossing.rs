@@ -1,13 +1,14 @@
 //! Sites on SQLite among sites on PostgreSQL: one schema for both, and what cannot cross.
 
 use super::Draft;
+use domicile_model::SiteName;
 use domicile_store::crossing::{agree, obstacles};
 use domicile_store::{Catalog, Closure, Site, Table, TableName};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// In what tables of equal names do not agree, with the site that differs.
-pub(super) type Disagreements = BTreeMap<TableName, Vec<(String, Vec<String>)>>;
+/// What about each table does not agree or cannot cross, with what to do about it.
+pub(super) type Doubts = BTreeMap<TableName, Vec<(String, String)>>;
 
 /// Whether people can only leave a site: it speaks another engine's form than its own.
 pub(crate) fn is_only_left(site: &dyn Site) -> bool {
@@ -15,37 +16,45 @@ pub(crate) fn is_only_left(site: &dyn Site) -> bool {
 }
 
 /// Gives the catalogs of sites that people only leave the definitions of PostgreSQL, where a site
-/// there has the table already.
-pub(super) fn align(sites: &[Arc<dyn Site>], catalogs: &mut [Catalog]) -> Disagreements {
-    let mut found = Disagreements::new();
+/// there has the table already and both agree.
+pub(super) fn align(sites: &[Arc<dyn Site>], catalogs: &mut [Catalog]) -> Doubts {
+    let mut doubts = Doubts::new();
     let (left, stay): (Vec<usize>, Vec<usize>) =
         (0..sites.len()).partition(|at| is_only_left(sites[*at].as_ref()));
     for at in left {
         for place in 0..catalogs[at].tables.len() {
             let table = catalogs[at].tables[place].clone();
+            let found = doubts.entry(table.name.clone()).or_default();
+            let mut shared: Option<Table> = None;
             for other in &stay {
-                let Some(there) = catalogs[*other].table(&table.name) else {
-                    let near = namesake(&catalogs[*other], &table.name);
-                    let near = near.map(|name| format!("it is called {name} there"));
-                    note(&mut found, &table.name, &sites[*other], near.into_iter().collect());
-                    continue;
-                };
-                let (agreed, differing) = agree(&table, there);
-                note(&mut found, &table.name, &sites[*other], differing);
-                share_exactness(&agreed, &mut catalogs[*other]);
-                if stay.iter().find(|o| catalogs[**o].table(&table.name).is_some()) == Some(other) {
-                    catalogs[at].tables[place] = agreed;
+                let (site, there) = (sites[*other].name(), &mut catalogs[*other]);
+                if let Some(known) = there.table(&table.name) {
+                    let (agreed, differing) = agree(&table, known);
+                    share_exactness(&agreed, there);
+                    if !differing.is_empty() {
+                        found.push(differs(site, &differing.join("; ")));
+                    }
+                    found.extend(obstacles(&agreed, true));
+                    let taken = if differing.is_empty() { agreed } else { table.clone() };
+                    shared.get_or_insert(taken);
+                } else if let Some(name) = namesake(there, &table.name) {
+                    found.push(differs(site, &format!("it is called {name} there")));
                 }
             }
+            if shared.is_none() {
+                found.extend(obstacles(&table, false));
+            }
+            found.sort();
+            found.dedup();
+            catalogs[at].tables[place] = shared.unwrap_or(table);
         }
     }
-    found
+    doubts
 }
 
-fn note(found: &mut Disagreements, table: &TableName, site: &Arc<dyn Site>, why: Vec<String>) {
-    if !why.is_empty() {
-        found.entry(table.clone()).or_default().push((site.name().to_string(), why));
-    }
+fn differs(site: &SiteName, why: &str) -> (String, String) {
+    let hint = "make the tables agree; docs/sqlite-to-postgres.md says what becomes what";
+    (format!("it differs at site {site}: {why}"), hint.to_owned())
 }
 
 /// A table whose name differs in case only: at SQLite both names mean the same table.
@@ -99,7 +108,7 @@ pub(super) fn check(
     catalogs: &[Catalog],
     template: usize,
     closure: &Closure,
-    disagreements: &Disagreements,
+    doubts: &Doubts,
     draft: &mut Draft,
 ) {
     if !sites.iter().any(|site| is_only_left(site.as_ref())) {
@@ -107,12 +116,15 @@ pub(super) fn check(
     }
     let owned = closure.owned.iter().map(|table| &table.name);
     for name in owned.chain(closure.reference.iter().map(|table| &table.name)) {
-        for (site, why) in disagreements.get(name).into_iter().flatten() {
-            draft.refuse(
-                name.to_string(),
-                format!("it differs at site {site}: {}", why.join("; ")),
-                "make the tables agree; docs/sqlite-to-postgres.md says what becomes what",
-            );
+        let found = doubts.get(name).map(Vec::as_slice).unwrap_or_default();
+        if !found.is_empty() {
+            // Compared as if both were of one engine, they differ in every word.
+            let what = name.to_string();
+            let is_plain = |why: &str| why.starts_with("it differs at site");
+            draft.refused.retain(|refusal| refusal.what != what || !is_plain(&refusal.why));
+        }
+        for (why, hint) in found {
+            draft.refuse(name.to_string(), why, hint);
         }
         let Some(table) = catalogs[template].table(name) else { continue };
         check_table(sites, catalogs, table, draft);
@@ -133,9 +145,6 @@ fn check_table(sites: &[Arc<dyn Site>], catalogs: &[Catalog], table: &Table, dra
             (false, false) => made_at.push(site.name().to_string()),
             (true, true) => {}
         }
-    }
-    for (why, hint) in obstacles(table, stands) {
-        draft.refuse(table.name.to_string(), why, hint);
     }
     if made_at.is_empty() || stands {
         return;

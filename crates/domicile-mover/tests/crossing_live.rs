@@ -1,0 +1,248 @@
+//! From SQLite to PostgreSQL while an application writes, and through crashes at every call.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "helpers of tests; a failure should stop the test where it happens"
+)]
+#![allow(dead_code, reason = "each test program uses a part of the platform")]
+
+mod mixed;
+
+use domicile_mover::migrate::{Options, Surroundings, migrate};
+use domicile_mover::verify::verify;
+use domicile_store::Kind;
+use domicile_store::faulty::{FAULTS, Fault, Faults, POINTS};
+use domicile_store::sqlite::application::Application;
+use mixed::model::{Model, Op};
+use mixed::{Mixed, move_ids, options, surroundings};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Where a statement came to at SQLite.
+#[derive(Debug, PartialEq, Eq)]
+enum Came {
+    Done,
+    /// The person is not here any more, or is about to be there.
+    Away,
+    /// Somebody else writes.
+    Busy,
+}
+
+fn at_sqlite(app: &Application, op: &Op) -> Came {
+    let (sql, parameters) = op.sql();
+    let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
+    match app.execute(sql, &parameters) {
+        Ok(1) => Came::Done,
+        // Everything the model names stands somewhere, so it stands elsewhere.
+        Ok(0) => Came::Away,
+        Ok(rows) => panic!("{op:?} changed {rows} rows"),
+        Err(error) if error.kind() == Kind::RetryNow => Came::Busy,
+        Err(error) => {
+            let text = error.to_string();
+            let is_away = text.contains("DM001") || text.contains("FOREIGN KEY");
+            assert!(is_away, "{op:?}: {text}");
+            Came::Away
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Wrote {
+    model: Model,
+    here: u64,
+    there: u64,
+}
+
+/// Writes about some people, wherever the refusals send it, until told to stop.
+async fn write(
+    world: Arc<Mixed>,
+    people: Vec<u64>,
+    count: Arc<AtomicU64>,
+    stop: Arc<AtomicU64>,
+) -> Wrote {
+    let client = world.there().await;
+    let app = Mutex::new(world.app());
+    let mut wrote = Wrote { model: Model::of(people.iter().copied()), ..Wrote::default() };
+    let mut away = BTreeSet::new();
+    for turn in 0_u64.. {
+        if stop.load(Ordering::Relaxed) == 1 {
+            break;
+        }
+        let person = people[usize::try_from(turn).unwrap() % people.len()];
+        let op = wrote.model.next(person, turn / people.len() as u64 + person);
+        loop {
+            if !away.contains(&person) {
+                let came = tokio::task::block_in_place(|| at_sqlite(&app.lock().unwrap(), &op));
+                match came {
+                    Came::Done => {
+                        wrote.here += 1;
+                        break;
+                    }
+                    Came::Away => drop(away.insert(person)),
+                    Came::Busy => {}
+                }
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let (_, parameters) = op.sql();
+            let parameters: Vec<&(dyn domicile_testkit::tokio_postgres::types::ToSql + Sync)> =
+                parameters.iter().map(|text| text as _).collect();
+            match client.execute(&op.sql_there(), &parameters).await {
+                Ok(1) => {
+                    wrote.there += 1;
+                    break;
+                }
+                Ok(rows) => panic!("{op:?} changed {rows} rows at dub1"),
+                Err(error) => {
+                    let code = error.code().unwrap_or_else(|| panic!("{error:?}")).code();
+                    assert!(["DM002", "40001", "40P01"].contains(&code), "{op:?}: {error:?}");
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        wrote.model.done(&op);
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    wrote
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
+async fn no_acknowledged_write_is_lost_on_the_way_to_postgresql() {
+    const PEOPLE: u64 = 80;
+    const WRITERS: u64 = 3;
+    let world = Arc::new(Mixed::social(PEOPLE));
+    let plan = world.prepare().await;
+    let (count, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let people = (1..=PEOPLE).filter(|id| id % WRITERS == writer).collect();
+            tokio::spawn(write(world.clone(), people, count.clone(), stop.clone()))
+        })
+        .collect();
+    let platform = world.platform(&plan, &Faults::none()).await;
+    let (surroundings, _stop) = surroundings();
+    let options = Options { batch: Some(6), ..options() };
+    let report = migrate(&platform, &options, &surroundings).await.unwrap();
+    // Everybody writes once more about everybody.
+    let goal = count.load(Ordering::Relaxed) + 4 * PEOPLE;
+    while count.load(Ordering::Relaxed) < goal && writers.iter().all(|w| !w.is_finished()) {
+        tokio::task::yield_now().await;
+    }
+    stop.store(1, Ordering::Relaxed);
+    let mut all = Wrote::default();
+    for writer in writers {
+        let wrote = writer.await.unwrap();
+        all.here += wrote.here;
+        all.there += wrote.there;
+        all.model.posts.extend(wrote.model.posts);
+        all.model.comments.extend(wrote.model.comments);
+        all.model.seen.extend(wrote.model.seen);
+    }
+    assert_eq!((report.moved, report.failed, report.mismatches), (40, 0, 0), "{report:?}");
+    assert!(all.here > 100 && all.there > 40, "{} here, {} there", all.here, all.there);
+    all.model.check(&world, "after the move").await;
+    assert!(verify(&platform).await.unwrap().is_clean());
+}
+
+/// Writes at SQLite whenever the mover looks at the clock, until the person is away.
+struct Turns {
+    app: Application,
+    model: Model,
+    away: BTreeSet<u64>,
+    turn: u64,
+}
+
+const CRASHED: u64 = 6;
+
+impl Turns {
+    fn new(world: &Mixed) -> Turns {
+        let app = world.app();
+        // The mover may hold the lock in this very thread: never wait for it.
+        app.run("PRAGMA busy_timeout = 0").unwrap();
+        Turns { app, model: Model::of(1..=CRASHED), away: BTreeSet::new(), turn: 0 }
+    }
+
+    fn take(&mut self) {
+        self.turn += 1;
+        let person = self.turn % CRASHED + 1;
+        if self.away.contains(&person) {
+            return;
+        }
+        let op = self.model.next(person, self.turn / CRASHED);
+        match at_sqlite(&self.app, &op) {
+            Came::Done => self.model.done(&op),
+            Came::Away => drop(self.away.insert(person)),
+            Came::Busy => {}
+        }
+    }
+}
+
+fn with_turns(turns: &Arc<Mutex<Turns>>) -> (Surroundings, tokio::sync::watch::Sender<bool>) {
+    let (sender, stop) = tokio::sync::watch::channel(false);
+    let (turns, ticks) = (turns.clone(), AtomicU64::new(0));
+    let surroundings = Surroundings {
+        clock: Arc::new(move || {
+            turns.lock().unwrap().take();
+            Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
+        }),
+        now: jiff::Timestamp::now(),
+        move_id: move_ids(),
+        progress: Arc::new(|_| {}),
+        stop,
+    };
+    (surroundings, sender)
+}
+
+/// Crashes one run at one point; returns whether it came to that point. Then runs once more.
+async fn crash_and_run_again(point: &str, nth: u32, fault: Fault) -> bool {
+    let context = format!("{point}, passing {nth}, {fault:?}");
+    let world = Mixed::social(CRASHED);
+    let plan = world.prepare().await;
+    let faults = Faults::none();
+    let turns = Arc::new(Mutex::new(Turns::new(&world)));
+    let platform = world.platform(&plan, &faults).await;
+    faults.arm(point, nth, fault);
+    let options = Options { batch: Some(2), ..options() };
+    let (first_surroundings, _stop) = with_turns(&turns);
+    let first = migrate(&platform, &options, &first_surroundings).await;
+    let crashed = faults.crashed_at().is_some();
+    assert_eq!(first.is_err(), crashed, "{context}: {first:?}");
+
+    let platform = world.platform(&plan, &Faults::none()).await;
+    let (surroundings, _stop) = with_turns(&turns);
+    let again = migrate(&platform, &options, &surroundings).await;
+    let again = again.unwrap_or_else(|error| panic!("{context}: {error}"));
+    assert_eq!((again.failed, again.pending_erasure), (0, 0), "{context}: {again:?}");
+    let found = verify(&platform).await.unwrap();
+    assert!(found.is_clean(), "{context}: {found:?}");
+    assert_eq!((found.sites[0].subjects, found.sites[1].subjects), (3, 3), "{context}");
+    let model = turns.lock().unwrap().model.clone();
+    model.check(&world, &context).await;
+    crashed
+}
+
+/// Every point of both lanes, at its first and a later passing.
+async fn crash_everywhere(fault: Fault) {
+    let (mut tried, mut reached) = (0, 0);
+    for point in POINTS.iter().filter(|point| !point.starts_with("site.")) {
+        for nth in [1, 5] {
+            tried += 1;
+            reached += usize::from(crash_and_run_again(point, nth, fault).await);
+        }
+    }
+    assert!(reached > 35, "only {reached} of {tried} crashes happened");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_before_any_call_a_crossing_goes_on() {
+    crash_everywhere(FAULTS[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_any_call_a_crossing_goes_on() {
+    crash_everywhere(FAULTS[1]).await;
+}
