@@ -246,3 +246,121 @@ async fn killed_before_any_call_a_crossing_goes_on() {
 async fn killed_after_any_call_a_crossing_goes_on() {
     crash_everywhere(FAULTS[1]).await;
 }
+
+/// Runs a migration in which `act` has a turn whenever the mover looks at the clock.
+async fn migrate_with(
+    world: &Mixed,
+    act: impl FnMut(&Application) + Send + 'static,
+) -> domicile_mover::report::MigrateReport {
+    let plan = world.prepare().await;
+    let platform = world.platform(&plan, &Faults::none()).await;
+    let (_sender, stop) = tokio::sync::watch::channel(false);
+    let app = world.app();
+    app.run("PRAGMA busy_timeout = 0").unwrap();
+    let (ticks, turn) = (AtomicU64::new(0), Mutex::new((app, act)));
+    let surroundings = Surroundings {
+        clock: Arc::new(move || {
+            let (app, act) = &mut *turn.lock().unwrap();
+            act(app);
+            Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
+        }),
+        now: jiff::Timestamp::now(),
+        move_id: move_ids(),
+        progress: Arc::new(|_| {}),
+        stop,
+    };
+    migrate(&platform, &options(), &surroundings).await.unwrap()
+}
+
+fn is_moving(app: &Application, person: &str) -> bool {
+    let mut found = false;
+    let sql = "SELECT 1 FROM domicile_subject WHERE subject = ?1 AND state = 'moving'";
+    app.each_row(sql, &[person], |_| found = true).unwrap();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_with_keys_of_every_kind_are_caught_up() {
+    let world = Mixed::with(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, country TEXT);
+         CREATE TABLE odd (user_id INTEGER NOT NULL REFERENCES users (id), k NUMERIC, b BLOB,
+           y BOOLEAN, day DATE, t TEXT, v INTEGER, PRIMARY KEY (k, b, y, day, t));
+         CREATE INDEX odd_user ON odd (user_id);
+         INSERT INTO users VALUES (1, 'FR')",
+    );
+    let rows = Arc::new(Mutex::new(std::collections::BTreeMap::new()));
+    let (written, changes) = (rows.clone(), Arc::new(AtomicU64::new(0)));
+    let (counted, mut turn) = (changes.clone(), 0_u64);
+    migrate_with(&world, move |app| {
+        turn += 1;
+        let mut rows = written.lock().unwrap();
+        let key = |n: u64| {
+            let k = if n.is_multiple_of(2) { format!("{n}") } else { format!("{n}.5") };
+            format!("{k}, x'00ff{:04x}', {}, '2024-02-{:02}', 'ä,{n}'", n % 7, n % 2, n % 28 + 1)
+        };
+        let named = |n: u64| format!("(k, b, y, day, t) = ({})", key(n));
+        let last = rows.keys().next_back().copied();
+        let ran = match (turn % 4, last) {
+            (1, Some(last)) => app.run(&format!("UPDATE odd SET v = {turn} WHERE {}", named(last))),
+            (2, Some(last)) => app.run(&format!(
+                "UPDATE odd SET (k, b, y, day, t) = ({}) WHERE {}",
+                key(turn),
+                named(last)
+            )),
+            (3, Some(_)) => {
+                let first = *rows.keys().next().unwrap();
+                app.run(&format!("DELETE FROM odd WHERE {}", named(first)))
+            }
+            _ => app.run(&format!("INSERT INTO odd VALUES (1, {}, {turn})", key(turn))),
+        };
+        let mut stands = false;
+        let person = "SELECT 1 FROM users WHERE id = 1";
+        app.each_row(person, &[], |_| stands = true).unwrap();
+        if ran.is_err() || !stands {
+            return;
+        }
+        counted.fetch_add(1, Ordering::Relaxed);
+        match (turn % 4, last) {
+            (1, Some(last)) => drop(rows.insert(last, turn)),
+            (2, Some(last)) => {
+                let v = rows.remove(&last).unwrap();
+                rows.insert(turn, v);
+            }
+            (3, Some(_)) => drop(rows.pop_first()),
+            _ => drop(rows.insert(turn, turn)),
+        }
+    })
+    .await;
+    let rows = rows.lock().unwrap().clone();
+    let mut expected: Vec<String> = rows.iter().map(|(n, v)| format!("ä,{n} {v}")).collect();
+    expected.sort();
+    let found = world.texts("SELECT t || ' ' || v FROM odd").await;
+    let mut found: Vec<String> = found.into_iter().flatten().collect();
+    found.sort();
+    assert_eq!(found, expected);
+    let changes = changes.load(Ordering::Relaxed);
+    assert!(changes > 12, "only {changes} changes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_comes_while_its_owner_moves_stops_only_them() {
+    let world = Mixed::social(20);
+    let mut is_written = false;
+    let report = migrate_with(&world, move |app| {
+        if !is_written && is_moving(app, "3") {
+            is_written = app.run("INSERT INTO posts VALUES ('late', 3, x'00')").is_ok();
+        }
+    })
+    .await;
+    assert_eq!((report.moved, report.failed, report.mismatches), (9, 1, 0), "{report:?}");
+    let failure = &report.failures[0];
+    let named = "column body of posts (id late) is a BLOB and not text";
+    assert!(failure.subject.as_str() == "3" && failure.reason.contains(named), "{failure:?}");
+    assert_eq!(world.here("SELECT count(*) FROM posts WHERE user_id = 3"), [Some("2".into())]);
+    // Nothing of theirs is left there, and the application goes on at the old home.
+    assert_eq!(
+        world.texts("SELECT count(*)::text FROM posts WHERE user_id = 3").await,
+        [Some("0".to_owned())]
+    );
+    world.app().run("UPDATE users SET seen = 1 WHERE id = 3").unwrap();
+}
