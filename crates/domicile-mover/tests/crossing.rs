@@ -375,3 +375,45 @@ async fn nobody_moves_back_to_sqlite_and_the_others_go_on() {
     assert!(held.reason.contains("site iad1 runs SQLite"), "{held:?}");
     assert_eq!(world.texts("SELECT country FROM users WHERE id = 3").await, [Some("US".into())]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reference_rows_written_at_sqlite_are_carried() {
+    let world = Mixed::social(12);
+    let plan = world.prepare().await;
+    let app = world.app();
+    app.run(
+        "INSERT INTO badges VALUES (4, 'later', 7); UPDATE badges SET worth = 0.25 WHERE id = 1;
+         DELETE FROM badges WHERE id = 3; UPDATE users SET badge = 4 WHERE id = 3",
+    )
+    .unwrap();
+    let report = move_everybody(&world, &plan).await;
+    assert_eq!((report.moved, report.failed), (6, 0), "{report:?}");
+    let badges = "SELECT id || name || worth FROM badges ORDER BY id";
+    let here = world.here(badges);
+    assert_eq!(world.texts(badges).await, here);
+    assert_eq!(here[2].as_deref(), Some("4later7"));
+    let platform = world.platform(&plan, &Faults::none()).await;
+    assert!(verify(&platform).await.unwrap().is_clean());
+    // What cannot cross stops whoever moves, by name, until it is corrected.
+    app.run(
+        "INSERT INTO badges VALUES (5, x'00', 1); UPDATE users SET country = 'FR' WHERE id = 4",
+    )
+    .unwrap();
+    let (surroundings, _stop) = surroundings();
+    let stopped = migrate(&platform, &options(), &surroundings).await.unwrap_err();
+    let named = "column name of badges (id 5) is a BLOB and not text";
+    assert!(stopped.to_string().contains(named), "{stopped}");
+    app.run("UPDATE badges SET name = 'good' WHERE id = 5").unwrap();
+    assert_eq!(move_everybody(&world, &plan).await.moved, 1);
+    assert_eq!(world.texts(badges).await, world.here(badges));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reference_tables_are_written_at_sqlite_or_refused() {
+    let mut world = Mixed::social(2);
+    world.wishes.reference_site = Some("dub1".parse().unwrap());
+    let refused = world.plan().await.refused;
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].why.contains("site iad1 on SQLite takes nothing"), "{refused:?}");
+    assert_eq!(refused[0].hint, "set [reference] site = \"iad1\"");
+}

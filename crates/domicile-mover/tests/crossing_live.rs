@@ -189,7 +189,7 @@ fn with_turns(turns: &Arc<Mutex<Turns>>) -> (Surroundings, tokio::sync::watch::S
             turns.lock().unwrap().take();
             Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
         }),
-        now: jiff::Timestamp::now(),
+        now: Arc::new(jiff::Timestamp::now),
         move_id: move_ids(),
         progress: Arc::new(|_| {}),
         stop,
@@ -264,7 +264,7 @@ async fn migrate_with(
             act(app);
             Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
         }),
-        now: jiff::Timestamp::now(),
+        now: Arc::new(jiff::Timestamp::now),
         move_id: move_ids(),
         progress: Arc::new(|_| {}),
         stop,

@@ -157,7 +157,10 @@ async fn check(client: &Client, name: &str, values: &[Value]) -> usize {
             texts.push((*number, text.clone()));
         }
         if *value != Value::Null && !matches!(kind, PgType::Double | PgType::Json) {
-            texts.push((*number, key_text(kind, ValueRef::from(value)).unwrap()));
+            let key = key_text(kind, ValueRef::from(value)).unwrap();
+            let at = rows.iter().position(|(other, _)| other == number).unwrap();
+            assert_eq!(found[at].get::<_, &str>(2), key, "{name}: {value:?}");
+            texts.push((*number, key));
         }
     }
     let (numbers, texts): (Vec<i64>, Vec<String>) = texts.into_iter().unzip();

@@ -54,6 +54,7 @@ impl Mixed {
             subjects: "users".to_owned(),
             residence: ResidenceColumns::Code("country".to_owned()),
             tables: BTreeMap::new(),
+            reference_site: None,
         };
         let database = Server::shared(1).unwrap().fresh_database("crossing").unwrap();
         Mixed { _directory: directory, path, database, wishes }
@@ -124,6 +125,7 @@ impl Mixed {
             closure: plan.closure.clone().unwrap(),
             homes: homes(),
             residence: self.wishes.residence.clone(),
+            reference_site: plan.reference_site,
             on: date(2026, 11, 21),
             directives: Directives::default(),
         }
@@ -177,7 +179,7 @@ pub fn surroundings() -> (Surroundings, tokio::sync::watch::Sender<bool>) {
     let started = Instant::now();
     let surroundings = Surroundings {
         clock: Arc::new(move || started.elapsed()),
-        now: jiff::Timestamp::now(),
+        now: Arc::new(jiff::Timestamp::now),
         move_id: move_ids(),
         progress: Arc::new(|_| {}),
         stop,

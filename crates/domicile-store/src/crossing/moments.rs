@@ -67,6 +67,22 @@ pub(super) fn moment(text: &str) -> Option<i64> {
     Some(timestamp(local)? - ahead)
 }
 
+/// A time of day as PostgreSQL prints it: no more decimals than it has.
+pub(super) fn print_time(micros: i64) -> String {
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    let (minutes, second) = (seconds / 60, seconds % 60);
+    let decimals = if rest == 0 { String::new() } else { format!(".{rest:06}") };
+    let decimals = decimals.trim_end_matches('0');
+    format!("{:02}:{:02}:{second:02}{decimals}", minutes / 60, minutes % 60)
+}
+
+/// A date and time as PostgreSQL prints it.
+pub(super) fn print_timestamp(micros: i64) -> Option<String> {
+    let days = jiff::Span::new().try_days(micros.div_euclid(DAY)).ok()?;
+    let day = date(2000, 1, 1).checked_add(days).ok()?;
+    Some(format!("{day} {}", print_time(micros.rem_euclid(DAY))))
+}
+
 fn number(digits: &str) -> Option<u32> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
@@ -92,6 +108,13 @@ mod tests {
         assert_eq!(time("23:59"), Some(86_340_000_000));
         for text in ["24:00:00", "1:00", "12:00:60", "12:00:00.", "12:00:00.1234567", "12"] {
             assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn they_are_printed_as_the_server_prints_them() {
+        for text in ["1999-12-31 23:59:59.5", "2000-01-01 00:00:00", "0001-01-01 01:02:03.000001"] {
+            assert_eq!(print_timestamp(timestamp(text).unwrap()).as_deref(), Some(text));
         }
     }
 

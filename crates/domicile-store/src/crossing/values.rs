@@ -72,7 +72,7 @@ pub fn encode(kind: PgType, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-/// A key's value as text that PostgreSQL casts to the column's type.
+/// A key's value as the text that PostgreSQL casts to the column's type, and prints in UTC.
 pub fn key_text(kind: PgType, value: ValueRef<'_>) -> Result<String, Misfit> {
     // What cannot arrive names no row there either.
     encode(kind, value, &mut Vec::new())?;
@@ -80,8 +80,18 @@ pub fn key_text(kind: PgType, value: ValueRef<'_>) -> Result<String, Misfit> {
         (PgType::Numeric(limits), value) => decimal(value, limits)?.text(),
         (PgType::Boolean, ValueRef::Integer(bit)) => (bit == 1).to_string(),
         (PgType::Bytea, ValueRef::Blob(bytes)) => format!("\\x{}", hex(bytes)),
-        (PgType::Uuid, ValueRef::Blob(bytes)) => hex(bytes),
+        (PgType::Uuid, ValueRef::Blob(_)) => {
+            let digits = hex(&uuid(value)?);
+            let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
+            parts.map(|part| digits.get(part).unwrap_or_default()).join("-")
+        }
         (_, ValueRef::Integer(number)) => number.to_string(),
+        (PgType::Time, value) => moments::print_time(micros(kind, utf8(value)?)?),
+        (PgType::Timestamp | PgType::TimestampTz, value) => {
+            let zone = if kind == PgType::TimestampTz { "+00" } else { "" };
+            let printed = moments::print_timestamp(micros(kind, utf8(value)?)?);
+            format!("{}{zone}", printed.ok_or(OUT_OF_RANGE)?)
+        }
         (_, value) => utf8(value)?.to_owned(),
     })
 }
