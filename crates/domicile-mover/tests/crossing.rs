@@ -30,7 +30,8 @@ async fn move_everybody(world: &Mixed, plan: &Plan) -> MigrateReport {
 async fn europeans_move_and_the_next_key_is_free() {
     let world = Mixed::social(40);
     let warned = world.plan().await.warnings.join("\n");
-    assert!(warned.contains("users, which prepare makes at dub1, will belong to"), "{warned}");
+    let made = "prepare makes users, posts, comments, badges at dub1; they will belong to";
+    assert!(warned.contains(made), "{warned}");
     let plan = world.prepare().await;
     assert_eq!((plan.subjects.total, plan.subjects.to_move), (40, 20));
     let report = move_everybody(&world, &plan).await;

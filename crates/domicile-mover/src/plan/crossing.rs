@@ -114,6 +114,7 @@ pub(super) fn check(
     if !sites.iter().any(|site| is_only_left(site.as_ref())) {
         return;
     }
+    let mut made: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let owned = closure.owned.iter().map(|table| &table.name);
     for name in owned.chain(closure.reference.iter().map(|table| &table.name)) {
         let found = doubts.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -127,11 +128,26 @@ pub(super) fn check(
             draft.refuse(name.to_string(), why, hint);
         }
         let Some(table) = catalogs[template].table(name) else { continue };
-        check_table(sites, catalogs, table, draft);
+        if let Some(site) = check_table(sites, catalogs, table, draft) {
+            made.entry(site).or_default().push(name.to_string());
+        }
+    }
+    for (site, tables) in made {
+        draft.warnings.push(format!(
+            "prepare makes {} at {site}; they will belong to the mover's role: grant the \
+             application its rights there",
+            tables.join(", ")
+        ));
     }
 }
 
-fn check_table(sites: &[Arc<dyn Site>], catalogs: &[Catalog], table: &Table, draft: &mut Draft) {
+/// What is said of one table; returns the sites where it is made from SQLite's words.
+fn check_table(
+    sites: &[Arc<dyn Site>],
+    catalogs: &[Catalog],
+    table: &Table,
+    draft: &mut Draft,
+) -> Option<String> {
     let (mut stands, mut made_at) = (false, Vec::new());
     for (site, catalog) in sites.iter().zip(catalogs) {
         let has_it = catalog.table(&table.name).is_some();
@@ -147,15 +163,12 @@ fn check_table(sites: &[Arc<dyn Site>], catalogs: &[Catalog], table: &Table, dra
         }
     }
     if made_at.is_empty() || stands {
-        return;
+        return None;
     }
     let made_at = made_at.join(", ");
     let name = &table.name;
     for text in &table.left_out {
         draft.warnings.push(format!("{name}, which prepare makes at {made_at}: {text}"));
     }
-    draft.warnings.push(format!(
-        "{name}, which prepare makes at {made_at}, will belong to the mover's role: grant the \
-         application its rights there"
-    ));
+    Some(made_at)
 }

@@ -7,18 +7,21 @@
 use crate::closure::{OwnedTable, ReferenceTable};
 use crate::crossing::{self, PgType, ROW_BYTES_MAX};
 use crate::error::{Error, Kind, Result};
+use crate::site::{Engine, Extent, Touched};
 use crate::sql::{idents, literal};
 use crate::sqlite::catalog::Affinity;
 use crate::sqlite::connection::Doing;
+use crate::sqlite::extent::Selection;
 use crate::sqlite::rows;
 use crate::sqlite::rows::Cell;
 use crate::sqlite::stream::{Outlet, PIECE_BYTES};
-use crate::sqlite::{notes, people};
+use crate::sqlite::{lane, notes, people};
 use bytes::Bytes;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// SQL functions: some columns of a row as `record_send` has them, and the digest over all.
 const PART: &str = "domicile_record";
@@ -272,6 +275,44 @@ pub(super) fn key(told: &Told, written: &[String], columns: &[Affinity]) -> Resu
             }
         })
         .collect()
+}
+
+/// The keys of the notes that were told last, as this site wrote them.
+#[derive(Default)]
+pub(super) struct Keys(BTreeMap<i64, Vec<String>>);
+
+impl Keys {
+    /// Tells the keys of notes in the selection's form, and keeps them for the way back.
+    pub(super) fn told(
+        &mut self,
+        selection: &Selection,
+        mut notes: Vec<Touched>,
+    ) -> Result<Vec<Touched>> {
+        self.0.clear();
+        if selection.form() == Engine::Sqlite {
+            return Ok(notes);
+        }
+        for note in &mut notes {
+            let table = Told::owned(lane::owned(selection.closure(), note.table)?);
+            let columns = selection.affinities().get(note.table).map(Vec::as_slice);
+            let told = key(&table, &note.key, columns.unwrap_or_default())?;
+            self.0.insert(note.seq, std::mem::replace(&mut note.key, told));
+        }
+        Ok(notes)
+    }
+
+    /// The extent with the keys of its notes as this site wrote them.
+    pub(super) fn own(&self, extent: &Extent) -> Extent {
+        let mut extent = extent.clone();
+        if let Extent::Touched(notes) = &mut extent {
+            for note in notes {
+                if let Some(own) = self.0.get(&note.seq) {
+                    note.key.clone_from(own);
+                }
+            }
+        }
+        extent
+    }
 }
 
 /// The integer that a note wrote as its text.

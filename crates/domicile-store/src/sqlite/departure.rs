@@ -19,7 +19,7 @@ use crate::site::{
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{Doing, roll_back, writing};
-use crate::sqlite::copy::{self, Told};
+use crate::sqlite::copy::{self, Keys, Told};
 use crate::sqlite::decision;
 use crate::sqlite::extent::Selection;
 use crate::sqlite::hold::Hold;
@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use domicile_model::{MoveId, State, Subject};
 use futures_util::StreamExt as _;
 use rusqlite::Connection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,8 +51,7 @@ pub(super) struct SqliteDeparture {
     snapshot: Snapshot,
     hold: Option<Hold>,
     looks: u32,
-    /// The keys of notes as this site wrote them, where they are told in another form.
-    keys: BTreeMap<i64, Vec<String>>,
+    keys: Keys,
 }
 
 impl SqliteDeparture {
@@ -68,39 +67,8 @@ impl SqliteDeparture {
             snapshot: Snapshot::None,
             hold: None,
             looks: 0,
-            keys: BTreeMap::new(),
+            keys: Keys::default(),
         })
-    }
-
-    /// Tells the keys of notes in the form of this departure, and keeps its own for the way back.
-    fn told(&mut self, notes: Vec<Touched>) -> Result<Vec<Touched>> {
-        if self.reader.selection.form() == Engine::Sqlite {
-            return Ok(notes);
-        }
-        let selection = &self.reader.selection;
-        let mut told = Vec::with_capacity(notes.len());
-        self.keys.clear();
-        for mut note in notes {
-            let owned = owned(selection.closure(), note.table)?;
-            let columns = selection.affinities().get(note.table).map(Vec::as_slice);
-            let key = copy::key(&Told::owned(owned), &note.key, columns.unwrap_or_default())?;
-            self.keys.insert(note.seq, std::mem::replace(&mut note.key, key));
-            told.push(note);
-        }
-        Ok(told)
-    }
-
-    /// The extent with the keys of its notes as this site wrote them.
-    fn own(&self, extent: &Extent) -> Extent {
-        let mut extent = extent.clone();
-        if let Extent::Touched(notes) = &mut extent {
-            for note in notes {
-                if let Some(key) = self.keys.get(&note.seq) {
-                    note.key.clone_from(key);
-                }
-            }
-        }
-        extent
     }
 
     fn snapshot(&mut self) -> Result<&mut Lane> {
@@ -262,7 +230,7 @@ impl Departure for SqliteDeparture {
                 notes::read(connection, &subjects, selection.affinities())
             })
             .await;
-        let told = opened.and_then(|notes| self.told(notes));
+        let told = opened.and_then(|notes| self.keys.told(&self.reader.selection, notes));
         if told.is_err() {
             self.close_snapshot().await?;
         }
@@ -270,7 +238,7 @@ impl Departure for SqliteDeparture {
     }
 
     async fn select(&mut self, extent: &Extent) -> Result<()> {
-        let extent = self.own(extent);
+        let extent = self.keys.own(extent);
         self.snapshot()?
             .work(move |connection, selection| {
                 decision::still_held(connection)?;
