@@ -418,3 +418,20 @@ async fn reference_tables_are_written_at_sqlite_or_refused() {
     assert!(refused[0].why.contains("site iad1 on SQLite takes nothing"), "{refused:?}");
     assert_eq!(refused[0].hint, "set [reference] site = \"iad1\"");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wide_table_crosses_whole() {
+    // More columns than one function of SQLite takes arguments.
+    let list = |each: &dyn Fn(u32) -> String| (0..230).map(each).collect::<Vec<_>>().join(", ");
+    let columns = list(&|n| format!("c{n} {}", ["TEXT", "INTEGER", "REAL"][n as usize % 3]));
+    let world = Mixed::with(&format!(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, country TEXT, {columns});
+         INSERT INTO users SELECT 1, 'FR', {}; INSERT INTO users (id, country) VALUES (3, 'FR')",
+        list(&|n| n.to_string())
+    ));
+    let plan = world.prepare().await;
+    let report = move_everybody(&world, &plan).await;
+    assert_eq!((report.moved, report.compared_rows, report.mismatches), (2, 2, 0), "{report:?}");
+    let last = "SELECT concat_ws(' ', c0, c100, c229) FROM users ORDER BY id";
+    assert_eq!(world.texts(last).await, [Some("0 100 229".to_owned()), Some(String::new())]);
+}
