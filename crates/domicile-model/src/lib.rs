@@ -3,6 +3,7 @@
 //! This crate is pure. It opens no file and no socket, reads no clock and draws no random number,
 //! and it knows nothing about SQL.
 
+pub mod category;
 pub mod homes;
 pub mod moves;
 pub mod residence;
@@ -10,6 +11,7 @@ pub mod site;
 pub mod subject;
 pub mod territory;
 
+pub use category::{Category, UnknownCategory};
 pub use homes::{HomeRule, Homes, Placement};
 pub use moves::{MoveId, State};
 pub use site::{Operator, SiteName, SiteSpec};
