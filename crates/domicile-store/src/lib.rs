@@ -21,5 +21,5 @@ pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Arrival, ByteStream, Claim, Decision, Departure, Directive, Engine, Erased,
     Extent, Finding, Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Reference,
-    ReferenceChanges, ReferenceNote, Site, Stray, TableDigest, Touched,
+    ReferenceChanges, ReferenceNote, Sample, Site, Stray, TableDigest, Touched,
 };

@@ -11,18 +11,19 @@ mod horizon;
 mod install;
 mod people;
 mod reference;
+mod sample;
 mod scan;
 mod schema;
 mod session;
 mod text;
 mod waiting;
 
-use crate::catalog::{Catalog, TableName};
+use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    Person, PersonStream, Reference, Site,
+    Person, PersonStream, Reference, Sample, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -44,6 +45,14 @@ impl PostgresSite {
         let sessions = Sessions::new(&name, url)?;
         let session = sessions.open().await?;
         session.check_server().await?;
+        Ok(PostgresSite { name, sessions })
+    }
+
+    /// Connects for reading alone: sessions cannot write, any role will do that may read, and a
+    /// standby serves as well. Nobody can be moved through such a site.
+    pub async fn connect_to_read(name: SiteName, url: &str) -> Result<Self> {
+        let sessions = Sessions::new(&name, url)?.for_reading();
+        sessions.open().await?.check_version().await?;
         Ok(PostgresSite { name, sessions })
     }
 
@@ -71,6 +80,19 @@ impl Site for PostgresSite {
 
     async fn catalog(&self) -> Result<Catalog> {
         catalog::read(&self.open().await?).await
+    }
+
+    async fn sample(&self, table: &TableName, columns: &[String], rows_max: u32) -> Result<Sample> {
+        sample::sample(&self.open().await?, table, columns, rows_max).await
+    }
+
+    async fn count_known(
+        &self,
+        table: &TableName,
+        column: &Column,
+        values: &[String],
+    ) -> Result<u64> {
+        sample::count_known(&self.open().await?, table, column, values).await
     }
 
     async fn count_crossing(

@@ -16,7 +16,7 @@
 
 mod records;
 
-use crate::catalog::{Catalog, TableName};
+use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::Closure;
 use crate::error::Result;
 use async_trait::async_trait;
@@ -29,7 +29,8 @@ use std::time::Duration;
 
 pub use records::{
     Announcement, Decision, Directive, Engine, Erased, Extent, Finding, Horizon, Installation,
-    JournalEntry, Outcome, Person, ReferenceChanges, ReferenceNote, Stray, TableDigest, Touched,
+    JournalEntry, Outcome, Person, ReferenceChanges, ReferenceNote, SAMPLED_CHARS_MAX, Sample,
+    Stray, TableDigest, Touched,
 };
 
 /// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.
@@ -60,6 +61,20 @@ pub trait Site: Send + Sync {
 
     /// Reads what the database says of itself. Takes no locks that block writers.
     async fn catalog(&self) -> Result<Catalog>;
+
+    /// Reads at most `rows_max` rows of a table, from all over it where it is large, each value as
+    /// the text the engine prints, cut at [`SAMPLED_CHARS_MAX`] characters. Cheap on a table of any
+    /// size; takes no locks that block writers.
+    async fn sample(&self, table: &TableName, columns: &[String], rows_max: u32) -> Result<Sample>;
+
+    /// How many of these values stand in a column, which should be indexed. Values that the
+    /// column's type cannot hold are an error.
+    async fn count_known(
+        &self,
+        table: &TableName,
+        column: &Column,
+        values: &[String],
+    ) -> Result<u64>;
 
     /// Counts the rows of an owned table whose parent along another edge belongs to somebody
     /// else: `columns` of `table` refer to `parent_columns` of the owned table `parent`.

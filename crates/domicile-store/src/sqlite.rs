@@ -32,17 +32,18 @@ mod owner;
 mod people;
 mod reference;
 mod rows;
+mod sample;
 mod scan;
 mod schema;
 mod stream;
 mod waiting;
 
-use crate::catalog::{Catalog, TableName};
+use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    Person, PersonStream, Reference, ReferenceName, Site,
+    Person, PersonStream, Reference, ReferenceName, Sample, Site,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
@@ -135,6 +136,22 @@ impl Site for SqliteSite {
             Engine::Sqlite => self.on_own(catalog::read).await,
             Engine::Postgres => self.on_own(crossing::catalog).await,
         }
+    }
+
+    async fn sample(&self, table: &TableName, columns: &[String], rows_max: u32) -> Result<Sample> {
+        let (table, columns) = (table.clone(), columns.to_vec());
+        self.on_own(move |connection| sample::sample(connection, &table, &columns, rows_max)).await
+    }
+
+    async fn count_known(
+        &self,
+        table: &TableName,
+        column: &Column,
+        values: &[String],
+    ) -> Result<u64> {
+        let (table, column, values) = (table.clone(), column.name.clone(), values.to_vec());
+        self.on_own(move |connection| sample::count_known(connection, &table, &column, &values))
+            .await
     }
 
     async fn count_crossing(

@@ -2,12 +2,12 @@
 
 use super::Faults;
 use super::lane::Lane;
-use crate::catalog::{Catalog, TableName};
+use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::Closure;
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    Person, PersonStream, Reference, ReferenceName, Site,
+    Person, PersonStream, Reference, ReferenceName, Sample, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -52,6 +52,20 @@ impl Site for Faulty {
 
     async fn catalog(&self) -> Result<Catalog> {
         forward!(self, "site.catalog", catalog())
+    }
+
+    async fn sample(&self, table: &TableName, columns: &[String], rows_max: u32) -> Result<Sample> {
+        // No move looks at samples, so that none can die here.
+        self.inner.sample(table, columns, rows_max).await
+    }
+
+    async fn count_known(
+        &self,
+        table: &TableName,
+        column: &Column,
+        values: &[String],
+    ) -> Result<u64> {
+        self.inner.count_known(table, column, values).await
     }
 
     async fn count_crossing(

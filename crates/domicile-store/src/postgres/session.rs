@@ -39,6 +39,8 @@ pub(super) struct Sessions {
     name: SiteName,
     config: Arc<Config>,
     tls: Option<Arc<ClientConfig>>,
+    /// Whether sessions are for reading alone and ask for no rights of the mover's.
+    reads_only: bool,
 }
 
 /// One connection. Dropping it closes the connection and rolls back what was open.
@@ -67,7 +69,12 @@ impl Sessions {
             SslMode::Disable => None,
             _ => Some(Arc::new(tls_config(name)?)),
         };
-        Ok(Sessions { name: name.clone(), config: Arc::new(config), tls })
+        Ok(Sessions { name: name.clone(), config: Arc::new(config), tls, reads_only: false })
+    }
+
+    /// The same, for sessions that cannot write.
+    pub(super) fn for_reading(self) -> Self {
+        Sessions { reads_only: true, ..self }
     }
 
     pub(super) async fn open(&self) -> Result<Session> {
@@ -88,6 +95,11 @@ impl Sessions {
         };
         let session = Session { site: self.name.clone(), client };
         session.batch(SETTINGS).await?;
+        if self.reads_only {
+            // A role that row-level security holds for sees what it may see, without an error.
+            session.batch("SET default_transaction_read_only = on; SET row_security = on").await?;
+            return Ok(session);
+        }
         // A named standby must have applied what we call done, or a failover takes it back.
         session
             .batch(
@@ -197,17 +209,13 @@ impl Session {
         }
     }
 
-    /// Refuses servers and roles that cannot do what a move needs.
-    pub(super) async fn check_server(&self) -> Result<()> {
+    /// Refuses servers that are too old, and databases that are not UTF-8.
+    pub(super) async fn check_version(&self) -> Result<()> {
         let row = self
             .client
             .query_one(
                 "SELECT pg_catalog.current_setting('server_version_num')::int, \
-                 pg_catalog.current_setting('server_encoding'), \
-                 r.rolsuper OR r.rolbypassrls, \
-                 r.rolsuper OR pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'), \
-                 pg_catalog.pg_is_in_recovery() \
-                 FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
+                 pg_catalog.current_setting('server_encoding')",
                 &[],
             )
             .await
@@ -228,7 +236,26 @@ impl Session {
                 "domicile moves databases in UTF8 only",
             );
         }
-        if !row.get::<_, bool>(2) {
+        Ok(())
+    }
+
+    /// Refuses servers and roles that cannot do what a move needs.
+    pub(super) async fn check_server(&self) -> Result<()> {
+        self.check_version().await?;
+        let row = self
+            .client
+            .query_one(
+                "SELECT r.rolsuper OR r.rolbypassrls, \
+                 r.rolsuper OR pg_catalog.pg_has_role(r.oid, 'pg_read_all_stats', 'USAGE'), \
+                 pg_catalog.pg_is_in_recovery() \
+                 FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
+                &[],
+            )
+            .await
+            .map_err(|e| self.failed(e))?;
+        let site = &self.site;
+        let refuse = |text: String, hint: &str| Err(Error::new(Kind::Operator, text).hint(hint));
+        if !row.get::<_, bool>(0) {
             return refuse(
                 format!(
                     "the mover's role at site {site} cannot see rows behind row-level security"
@@ -236,13 +263,13 @@ impl Session {
                 "ALTER ROLE … BYPASSRLS",
             );
         }
-        if !row.get::<_, bool>(3) {
+        if !row.get::<_, bool>(1) {
             return refuse(
                 format!("the mover's role at site {site} cannot see other sessions' snapshots"),
                 "GRANT pg_read_all_stats TO the mover's role",
             );
         }
-        if row.get::<_, bool>(4) {
+        if row.get::<_, bool>(2) {
             return refuse(format!("site {site} is a standby"), "give the url of the primary");
         }
         Ok(())

@@ -192,6 +192,35 @@ pub struct Stray {
     pub rows: u64,
 }
 
+/// A sampled value is cut here; what a column holds shows in its first characters.
+pub const SAMPLED_CHARS_MAX: usize = 200;
+
+/// Some rows of a table, for judging what its columns hold. They are people's data: they are read,
+/// judged and dropped, and never printed or logged.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// The columns asked for.
+    pub columns: Vec<String>,
+    /// Rows, with a value for each column.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Sample {
+    /// A column's values, NULL left out; none of a column that was not asked for.
+    pub fn values(&self, column: &str) -> Vec<&str> {
+        let Some(at) = self.columns.iter().position(|name| name == column) else {
+            return Vec::new();
+        };
+        self.rows.iter().filter_map(|row| row.get(at)?.as_deref()).collect()
+    }
+}
+
+impl std::fmt::Debug for Sample {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sample({} rows of {:?})", self.rows.len(), self.columns)
+    }
+}
+
 /// What a scan of one site found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Finding {

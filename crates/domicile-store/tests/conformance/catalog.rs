@@ -82,3 +82,55 @@ pub(crate) async fn rows_under_other_peoples_rows_are_counted<B: Bed>() {
     )
     .await;
 }
+
+pub(crate) async fn samples_are_bounded_texts_and_never_shown<B: Bed>() {
+    let stage = Stage::<B>::bare(&WORLD).await;
+    let mut app = stage.app(End::Source).await;
+    let long = "x".repeat(300);
+    app.run(&format!("update users set note = '{long}', city = null")).await.unwrap();
+    let catalog = stage.source.catalog().await.unwrap();
+    let users = &catalog.find("users").unwrap().name;
+    let columns = ["id", "city", "note"].map(str::to_owned);
+    let sample = stage.source.sample(users, &columns, 2).await.unwrap();
+    assert_eq!((sample.rows.len(), sample.values("id").len()), (2, 2));
+    assert_eq!(sample.values("city"), Vec::<&str>::new(), "NULL is no value");
+    assert_eq!(sample.values("nothing"), Vec::<&str>::new());
+    assert!(sample.values("note").iter().all(|note| note.len() == 200));
+    assert!(!format!("{sample:?}").contains("xx"), "{sample:?}");
+    assert!(stage.source.sample(users, &[], 5).await.unwrap().rows.is_empty());
+}
+
+pub(crate) async fn samples_come_from_all_over_a_table<B: Bed>() {
+    let stage = Stage::<B>::bare(&WORLD).await;
+    let mut app = stage.app(End::Source).await;
+    app.run("create table numbers (n integer primary key, filler text)").await.unwrap();
+    let many = "insert into numbers with recursive t (n) as \
+                (select 1 union all select n + 1 from t where n < 100000) select n, 'abcdefghijklmnopqrst\
+                abcdefghijklmnopqrstabcdefghijklmnopqrstabcdefghijklmnopqrstabcdefghijklmnopqrst' from t";
+    app.run(many).await.unwrap();
+    app.run("analyze numbers").await.unwrap();
+    let catalog = stage.source.catalog().await.unwrap();
+    let numbers = &catalog.find("numbers").unwrap().name;
+    let sample = stage.source.sample(numbers, &["n".to_owned()], 500).await.unwrap();
+    let mut found: Vec<u32> =
+        sample.values("n").iter().map(|value| value.parse().unwrap()).collect();
+    assert!((200..=500).contains(&found.len()), "{}", found.len());
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), sample.rows.len(), "no row comes twice");
+    assert!(found[0] < 40_000 && found[found.len() - 1] > 60_000, "{found:?}");
+}
+
+pub(crate) async fn values_are_looked_up_by_their_text<B: Bed>() {
+    let stage = Stage::<B>::bare(&WORLD).await;
+    let catalog = stage.source.catalog().await.unwrap();
+    let users = catalog.find("users").unwrap();
+    let key = users.column("id").unwrap();
+    let sample = stage.source.sample(&users.name, &["id".to_owned()], 3).await.unwrap();
+    let mut values: Vec<String> = sample.values("id").iter().map(|&id| id.to_owned()).collect();
+    let known = values.len();
+    assert!(known > 0);
+    values.push("987654".to_owned());
+    let count = stage.source.count_known(&users.name, key, &values).await.unwrap();
+    assert_eq!(count, u64::try_from(known).unwrap());
+}

@@ -29,6 +29,9 @@ macro_rules! conformance {
                 a_script_applies_whole_or_not_at_all,
                 people_come_in_the_order_of_bytes,
                 rows_under_other_peoples_rows_are_counted,
+                samples_are_bounded_texts_and_never_shown,
+                samples_come_from_all_over_a_table,
+                values_are_looked_up_by_their_text,
             ]
             install: [
                 twice_is_the_same_as_once,
