@@ -7,12 +7,14 @@ mod tables;
 
 use crate::error::{Error, Result};
 use crate::people::{Directives, Platform, ResidenceColumns};
-use domicile_model::{Homes, SiteName};
-use domicile_store::{Catalog, Closure, Site};
+use domicile_model::{Category, Homes, SiteName};
+use domicile_store::{Catalog, Closure, Site, TableName};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub(crate) use tables::is_only_pointed_at;
 
 /// What a table is to the mover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -37,6 +39,8 @@ pub struct TableRule {
     pub soft: Vec<Vec<String>>,
     /// Unique constraints that may hold per site only, by name.
     pub unique_per_site: Vec<String>,
+    /// What columns hold, by column.
+    pub categories: BTreeMap<String, Category>,
 }
 
 /// What the user asks for.
@@ -193,12 +197,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
         let named = catalog.warnings.iter().map(|text| format!("site {}: {text}", site.name()));
         draft.warnings.extend(named);
     }
-    tables::check_rules(catalog, wishes, &mut draft);
-    let found = closure::find(catalog, wishes, &mut draft)?;
-    let kinds = tables::kinds(catalog, wishes, &found, &mut draft);
-    let closure = closure::complete(catalog, &found, &kinds, wishes, &mut draft);
-    tables::check_reference(catalog, &closure, &mut draft);
-    tables::check_owned(catalog, wishes, &closure, sites.len(), &mut draft);
+    let (closure, kinds) = sketch(catalog, wishes, sites.len(), &mut draft)?;
     edges::check(sites[template].as_ref(), catalog, wishes, &closure, &mut draft).await?;
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
     crossing::check_reference(sites, reference_site, &closure, &mut draft);
@@ -231,6 +230,32 @@ fn reference_site(sites: &[Arc<dyn Site>], wishes: &Wishes, draft: &mut Draft) -
         );
     }
     found.unwrap_or(0)
+}
+
+type Kinds = BTreeMap<TableName, TableKind>;
+
+/// The part of a plan that one catalog decides.
+fn sketch(
+    catalog: &Catalog,
+    wishes: &Wishes,
+    sites: usize,
+    draft: &mut Draft,
+) -> Result<(Closure, Kinds)> {
+    tables::check_rules(catalog, wishes, draft);
+    let found = closure::find(catalog, wishes, draft)?;
+    let kinds = tables::kinds(catalog, wishes, &found, draft);
+    let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
+    tables::check_reference(catalog, &closure, draft);
+    tables::check_owned(catalog, wishes, &closure, sites, draft);
+    Ok((closure, kinds))
+}
+
+/// What one catalog says of a plan for several sites: who owns what, and what is refused, edges
+/// between people left aside.
+pub(crate) fn outline(catalog: &Catalog, wishes: &Wishes) -> Result<(Closure, Vec<Refusal>)> {
+    let mut draft = Draft::default();
+    let (closure, _) = sketch(catalog, wishes, 2, &mut draft)?;
+    Ok((closure, draft.refused))
 }
 
 /// The site whose schema stands for all: the first, in the user's order, that has the root table

@@ -4,6 +4,8 @@ use crate::exit::Exit;
 use crate::screen;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use domicile_model::SiteName;
+use domicile_model::territory::Territory;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -46,6 +48,8 @@ pub(crate) struct Global {
 /// The commands, in the order in which they are used.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Read a database and write a first, commented configuration. Changes nothing in it.
+    Init(InitArgs),
     /// Show what would move where, every edge that crosses people, and everything refused.
     Plan,
     /// Make every site ready: schema, reference tables, journal and fences.
@@ -70,6 +74,29 @@ pub(crate) enum Command {
     Residence(ResidenceArgs),
     /// Move a made-up platform's people between four embedded sites under live writes.
     Demo(DemoArgs),
+}
+
+/// `init`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The database your application uses: postgres://user@host:port/database or sqlite:FILE. Any
+    /// role that may read will do.
+    pub(crate) url: String,
+    /// Where to write; `-` is stdout [default: what --config names].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to call the site.
+    #[arg(long, value_name = "NAME", default_value = "origin")]
+    pub(crate) site: SiteName,
+    /// Where the site stands, as an ISO 3166-1 code.
+    #[arg(long, value_name = "CC")]
+    pub(crate) territory: Option<Territory>,
+    /// The table with one row per person, where you know better.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) subjects: Option<String>,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `migrate`

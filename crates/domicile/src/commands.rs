@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod hold;
+pub(crate) mod init;
 pub(crate) mod locate;
 pub(crate) mod migrate;
 pub(crate) mod move_one;

@@ -8,12 +8,12 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use address::Address;
+pub(crate) use address::{Address, has_password, read_address};
 
 use crate::exit::{Failure, Result};
 use document::Document;
 use domicile_model::territory::{Regime, Territory, UnknownTerritory};
-use domicile_model::{HomeRule, Operator, SiteName, SiteSpec};
+use domicile_model::{Category, HomeRule, Operator, SiteName, SiteSpec};
 use domicile_mover::migrate::Options;
 use domicile_mover::people::ResidenceColumns;
 use domicile_mover::plan::{TableKind, TableRule, Wishes};
@@ -93,7 +93,9 @@ impl Config {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|error| {
             Failure::usage(format!("the configuration {name} cannot be read"))
-                .hint("name it with --config PATH; `domicile demo` writes one to start from")
+                .hint(
+                    "name it with --config PATH; `domicile init URL` writes one for your database",
+                )
                 .because(&error)
         })?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -341,7 +343,16 @@ fn read_rule(table: &str, rule: document::Table) -> Result<TableRule> {
             )))
         }
     });
+    let categories = rule.categories.into_iter().map(|(column, category)| {
+        let category: Result<Category, _> = category.parse();
+        let category = category.map_err(|error| {
+            Failure::usage(format!("[tables.{table}.categories] {column}: {error}"))
+                .hint(format!("did you mean `{}`?", error.nearest))
+        })?;
+        Ok((column, category))
+    });
     Ok(TableRule {
+        categories: categories.collect::<Result<_>>()?,
         kind: kind.transpose()?,
         owner: rule.owner.into(),
         soft: rule.soft.into_iter().map(Vec::from).collect(),

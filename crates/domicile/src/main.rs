@@ -51,6 +51,7 @@ fn run_to_end(cli: Cli) -> Result<Exit> {
 async fn run(cli: Cli) -> Result<Exit> {
     let global = &cli.global;
     match cli.command {
+        Command::Init(args) => commands::init::run(global, args).await,
         Command::Plan => commands::plan::run(global).await,
         Command::Prepare => commands::prepare::run(global).await,
         Command::Migrate(args) => commands::migrate::run(global, &args).await,

@@ -275,6 +275,7 @@ fn known_mistakes_of_other_tools() {
     let with_code: Vec<String> = mobiles.iter().map(|number| format!("+351{number}")).collect();
     let with_code: Vec<&str> = with_code.iter().map(String::as_str).collect();
     assert_eq!(category("x", "text", &with_code), "user.contact.phone_number");
+    assert_eq!(category("Fax", "text", &with_code), "user.contact.fax_number");
 }
 
 #[test]

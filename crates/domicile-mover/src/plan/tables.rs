@@ -27,7 +27,8 @@ pub(super) fn check_rules(catalog: &Catalog, wishes: &Wishes, draft: &mut Draft)
             draft.refuse(written.clone(), "there is no such table", hint);
             continue;
         };
-        for column in rule.owner.iter().chain(rule.soft.iter().flatten()) {
+        let named = rule.owner.iter().chain(rule.soft.iter().flatten());
+        for column in named.chain(rule.categories.keys()) {
             if table.column(column).is_none() {
                 let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
                 draft.refuse(
@@ -83,17 +84,30 @@ pub(super) fn kinds(
     kinds
 }
 
-/// Whether other tables refer to a table that itself refers to none: a list of values.
-fn is_only_pointed_at(catalog: &Catalog, table: &Table) -> bool {
-    let is_pointed_at = catalog
-        .tables
-        .iter()
-        .any(|other| other.foreign_keys.iter().any(|key| key.parent == table.name));
-    let points = table.foreign_keys.iter().any(|key| {
-        key.parent != table.name
-            && !catalog.table(&key.parent).is_some_and(|parent| is_only_pointed_at(catalog, parent))
-    });
-    is_pointed_at && !points
+/// Whether other tables refer to a table that itself refers to none but such tables: a list of
+/// values.
+pub(crate) fn is_only_pointed_at(catalog: &Catalog, table: &Table) -> bool {
+    let is_pointed_at = |table: &Table| {
+        let keys = catalog.tables.iter().flat_map(|other| &other.foreign_keys);
+        keys.map(|key| &key.parent).any(|parent| parent == &table.name)
+    };
+    // Tables may refer to each other in a circle.
+    let mut seen = vec![&table.name];
+    let mut waiting = vec![table];
+    while let Some(table) = waiting.pop() {
+        if !is_pointed_at(table) {
+            return false;
+        }
+        for key in &table.foreign_keys {
+            if seen.contains(&&key.parent) {
+                continue;
+            }
+            let Some(parent) = catalog.table(&key.parent) else { return false };
+            seen.push(&parent.name);
+            waiting.push(parent);
+        }
+    }
+    true
 }
 
 /// A foreign key must find its row at every site the referring row can be at.

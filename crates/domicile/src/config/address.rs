@@ -101,6 +101,25 @@ fn with_port(host: &str) -> String {
     format!("{name}:{}", if port.is_empty() { "5432" } else { port })
 }
 
+/// Whether a URL holds a password that is not a variable of the environment.
+pub(crate) fn has_password(url: &str) -> bool {
+    if !url.starts_with("postgres") || url.contains("${") {
+        return false;
+    }
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (server, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // A password may hold a slash or a second @.
+    let user = server.rsplit_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || query.contains("password=")
+}
+
+/// Reads an address from outside the configuration: paths are seen from `folder`, and `${NAME}`
+/// stands for the environment's.
+pub(crate) fn read_address(url: &str, place: &str, folder: &Path) -> Result<Address> {
+    let url = with_environment(url, place, &|name| std::env::var(name).ok())?;
+    Address::read(&url, place, folder)
+}
+
 /// Replaces every `${NAME}`.
 pub(super) fn with_environment(
     url: &str,

@@ -79,6 +79,8 @@ pub(super) struct Table {
     pub(super) soft: Vec<Columns>,
     #[serde(default)]
     pub(super) unique_per_site: Vec<String>,
+    #[serde(default)]
+    pub(super) categories: IndexMap<String, String>,
 }
 
 /// One column, or several that belong together.

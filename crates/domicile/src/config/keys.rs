@@ -49,6 +49,7 @@ const TABLE: Shape = Shape::Table(&[
     ("owner", Shape::Value),
     ("soft", Shape::Value),
     ("unique_per_site", Shape::Value),
+    ("categories", Shape::Named(&Shape::Value)),
 ]);
 const ERASE: Shape = Shape::Table(&[
     ("after", Shape::Value),

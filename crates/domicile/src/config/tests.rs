@@ -31,6 +31,8 @@ kind = "reference"
 owner = "user_id"
 soft = ["post_id", ["album_id", "at"]]
 unique_per_site = ["likes_key"]
+[tables."app.likes".categories]
+note = "user.content.private"
 
 [erase]
 after = "90m"
@@ -72,6 +74,7 @@ fn everything_is_read_and_sites_keep_their_order() {
     let likes = &config.wishes.tables["app.likes"];
     assert_eq!(likes.owner, ["user_id"]);
     assert_eq!(likes.soft, [vec!["post_id".to_owned()], vec!["album_id".into(), "at".into()]]);
+    assert_eq!(likes.categories["note"].as_str(), "user.content.private");
     assert_eq!(config.erase.after, Duration::from_secs(5400));
     assert_eq!(config.erase.tombstones, Duration::from_secs(2 * 24 * 3600));
 }
@@ -87,6 +90,7 @@ fn unknown_keys_are_refused_at_every_level_with_the_nearest() {
         ("third_party", "thirdparty", "did you mean `third_party`?"),
         ("refuse_control", "refuse-control", "did you mean `refuse_control`?"),
         ("unique_per_site", "unique_per_sites", "did you mean `unique_per_site`?"),
+        (".categories]", ".categoris]", "did you mean `categories`?"),
         ("tombstone_days", "tombstones_day", "did you mean `tombstone_days`?"),
         ("quiet", "colour", "the known keys are after, quiet, tombstone_days"),
     ] {
@@ -116,6 +120,9 @@ fn wrong_values_are_named_with_what_was_meant() {
         ("${PASSWORD}", "${NOWHERE}", "needs the variable NOWHERE"),
         ("sqlite:origin.db", "mysql://me:secret@h/d", "begins with `mysql`"),
         ("sqlite:origin.db", "sqlite:/here/../data/./dub1.db", "have one URL"),
+        ("user.content.private", "user.content.privat", "did you mean `user.content.private`?"),
+        ("user.content.private", "private", "[tables.app.likes.categories] note: `private` is not"),
+        ("note = \"user.content.private\"", "note = 3", "line 38"),
         ("[subjects]", "[subjects", "line 2"),
     ] {
         let told = changed(from, to);
