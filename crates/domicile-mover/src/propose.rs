@@ -229,8 +229,8 @@ pub fn propose(look: &Look, asked: &Asked) -> Result<Proposal> {
     for table in subjects::standing(&look.catalog) {
         let mut proposal = kinds.proposal(table);
         owners::write(look, root, &owned, &kinds, table, &mut proposal);
-        uniques::accept(table, root, &owned, &mut proposal);
         proposal.categories = columns::categories(look, root, &kinds, table);
+        uniques::accept(table, root, &owned, &mut proposal);
         tables.push(proposal);
     }
     let mut proposal = Proposal {

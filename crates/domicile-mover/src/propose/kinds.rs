@@ -157,6 +157,18 @@ fn decide_one(look: &Look, root: &Table, owned: &[Owned], table: &Table, kinds: 
         if let Some(decided) = kinds.0.get_mut(name) {
             decided.is_written = false;
         }
+        let said = subjects::personal(look, table, Context::Owned);
+        if let Some((column, category)) =
+            said.first().filter(|_| is_pointed_at_by(look, owned, table))
+        {
+            kinds.ask(
+                name,
+                format!(
+                    "are its rows values that everybody shares? Then each site gets all of them; \
+                     {column} looks like {category}, which would be somebody's own"
+                ),
+            );
+        }
     } else if let Some((why, what)) = undecidable(look, root, owned, table, is_personal) {
         kinds.leave_open(name, None, &why, &what);
     } else if !table.foreign_keys.is_empty() {
@@ -210,7 +222,7 @@ fn undecidable(
         return Some((format!("only {}", owners::why(&way)), what));
     }
     let polymorphic = table.columns.iter().find(|column| is_polymorphic(table, column));
-    if let Some(column) = polymorphic.filter(|_| is_personal || table.foreign_keys.is_empty()) {
+    if let Some(column) = polymorphic {
         return Some((
             format!(
                 "{} names a row of any table, whichever the column beside it says",

@@ -142,7 +142,6 @@ const BOOKKEEPING: &[&str] = &[
     "databasechangelog",
     "databasechangeloglock",
     "django_migrations",
-    "django_content_type",
     "django_session",
     "knex_migrations",
     "knex_migrations_lock",

@@ -97,7 +97,13 @@ fn hang(
     if at_root {
         ways.extend(guesses(look, root, table).into_iter().filter(is_believed));
     }
-    ways.sort_by_key(|way| (is_weak(way), way.relation, way.nullable, !way.declared));
+    // Of ways that are alike, the one that leads the key says what the row is a part of.
+    let in_key = |way: &Way| {
+        let places =
+            way.columns.iter().filter_map(|c| table.primary_key.iter().position(|k| k == c));
+        places.min().unwrap_or(usize::MAX)
+    };
+    ways.sort_by_key(|way| (is_weak(way), way.nullable, way.relation, !way.declared, in_key(way)));
     let strong = ways.first().filter(|way| accept_weak || !is_weak(way))?.clone();
     let others: Vec<Way> = ways.iter().skip(1).cloned().collect();
     // A plan follows declared keys only, and refuses two of one level.

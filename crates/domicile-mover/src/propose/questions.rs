@@ -20,7 +20,7 @@ pub(super) fn ask(
     proposal: &Proposal,
 ) -> Vec<Question> {
     let mut asked = Vec::new();
-    ask_residence(proposal, &mut asked);
+    ask_residence(proposal, root, &mut asked);
     ask_subject(proposal, &mut asked);
     for found in owned {
         ask_owner(look, root, found, &mut asked);
@@ -45,15 +45,16 @@ fn question(about: impl Into<String>, text: impl Into<String>, blocking: bool) -
     Question { about: about.into(), text: text.into(), blocking }
 }
 
-fn ask_residence(proposal: &Proposal, asked: &mut Vec<Question>) {
+fn ask_residence(proposal: &Proposal, root: &Table, asked: &mut Vec<Question>) {
     let residence = &proposal.residence;
-    let table = proposal.candidates.first().map_or("", |first| &first.table);
+    let table = root.name.to_string();
     if residence.code.is_none() && residence.text.is_empty() {
         asked.push(question(
             "subjects",
             format!(
-                "where do people live? No column of {table} says it. Fill in residence below; if \
-                 another table knows, add a column to {table} and fill it from there"
+                "where do people live? No column of {table} says it{}. Fill in residence below; if \
+                 another table knows, add a column to {table} and fill it from there",
+                positions(proposal, &table)
             ),
             true,
         ));
@@ -72,6 +73,21 @@ fn ask_residence(proposal: &Proposal, asked: &mut Vec<Question>) {
             false,
         ));
     }
+}
+
+/// Columns that hold where somebody is, but not as text that names a country.
+fn positions(proposal: &Proposal, root: &str) -> String {
+    let categories = proposal.table(root).map(|table| table.categories.as_slice());
+    let places: Vec<&str> = categories
+        .unwrap_or_default()
+        .iter()
+        .filter(|column| column.category.as_str().starts_with("user.location"))
+        .map(|column| column.column.as_str())
+        .collect();
+    if places.is_empty() {
+        return String::new();
+    }
+    format!(" as text or code; {} may, once you turn it into a country's code", places.join(", "))
 }
 
 fn ask_subject(proposal: &Proposal, asked: &mut Vec<Question>) {

@@ -277,9 +277,12 @@ fn homes(file: &mut File, proposal: &Proposal, origin: &Origin) {
     file.gap();
     file.line("[[homes]]");
     file.line("regimes = [\"unknown\"]  # nobody knows: hold them where protection is strongest");
-    let unknown = proposal.residence.sampled - proposal.residence.answered;
-    let unknown = format!("# {unknown} of {} sampled", proposal.residence.sampled);
-    file.line(&format!("sites = {site}  {unknown}"));
+    let residence = &proposal.residence;
+    let unknown = residence.sampled - residence.answered;
+    file.line(&match residence.sampled {
+        0 => format!("sites = {site}"),
+        sampled => format!("sites = {site}  # {unknown} of {sampled} sampled people"),
+    });
     file.gap();
     file.line("[[homes]]");
     file.line("regimes = [\"*\"]  # everybody else whose residence is known");
