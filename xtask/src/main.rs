@@ -23,7 +23,7 @@ struct Arguments {
 enum Command {
     /// Install what the project needs on this machine; does nothing when all is there.
     Setup,
-    /// Everything that a change must pass: setup, lints, tidy, docs, tests, the example.
+    /// Everything that a change must pass: setup, lints, tidy, docs, tests, the examples.
     Test(test::Arguments),
     /// Check the house's own rules: edges between crates, sizes, names, dependencies.
     Tidy(tidy::Arguments),

@@ -13,10 +13,10 @@ use crate::{docs, run, setup, tidy};
 /// As many as a test moves people between at most.
 const CLUSTER_COUNT: usize = 4;
 
-const EXAMPLE: &str = "examples/book-crossing/run";
-const EXAMPLE_DATA: &str = "book-crossing";
+/// Each has a script `run` in `examples/`, and finds its data under its own name.
+const EXAMPLES: &[&str] = &["book-crossing", "chinook"];
 
-/// Tells the example where the built `domicile` is.
+/// Tells an example where the built `domicile` is.
 const PROGRAM_ENV: &str = "DOMICILE_BIN";
 
 const DATA_ENV: &str = "DOMICILE_DATA";
@@ -53,11 +53,11 @@ fn run_stages(arguments: &Arguments, stages: &mut Stages) -> Result<()> {
         })?;
         stages.run("docs", docs::run)?;
     }
-    // One build for the tests and for the program that some of them and the example start.
+    // One build for the tests and for the program that some of them and the examples start.
     stages.run("build", || cargo(&["build", "--workspace", "--all-targets"]))?;
     let clusters = stages.run("postgresql", start_clusters)?;
     stages.run("tests", || run_tests(&clusters, &arguments.filter))?;
-    run_example(arguments, &clusters, stages)?;
+    run_examples(arguments, &clusters, stages)?;
     stages.run("stop postgresql", || {
         drop(clusters);
         Ok(())
@@ -90,27 +90,30 @@ fn server_list(clusters: &[Cluster]) -> String {
     clusters.iter().map(Cluster::base_url).collect::<Vec<_>>().join(",")
 }
 
-fn run_example(arguments: &Arguments, clusters: &[Cluster], stages: &mut Stages) -> Result<()> {
+fn run_examples(arguments: &Arguments, clusters: &[Cluster], stages: &mut Stages) -> Result<()> {
     let top = run::top()?;
     // A path in the variable is seen from where the user is, as the shell would.
     let data = std::env::var_os(DATA_ENV).map_or_else(|| top.join(DATA_DEFAULT), PathBuf::from);
-    if !arguments.filter.is_empty() {
-        stages.leave_out("example", "only some tests were asked for");
-    } else if !top.join(EXAMPLE).is_file() {
-        stages.leave_out("example", &format!("{EXAMPLE} does not exist"));
-    } else if !data.join(EXAMPLE_DATA).is_dir() {
-        stages.leave_out("example", &format!("no {EXAMPLE_DATA} in {}", data.display()));
-    } else {
-        // Cargo puts all programs of one build into one directory.
-        let program = std::env::current_exe()?.with_file_name("domicile");
-        stages.run("example", || {
-            let mut command = run::command(top.join(EXAMPLE), [""; 0])?;
-            command
-                .env(DATA_ENV, data.canonicalize().context("the example's data")?)
-                .env(PROGRAM_ENV, program)
-                .env(TEST_SERVERS_ENV, server_list(clusters));
-            run::run(&mut command)
-        })?;
+    for name in EXAMPLES {
+        let script = format!("examples/{name}/run");
+        if !arguments.filter.is_empty() {
+            stages.leave_out(name, "only some tests were asked for");
+        } else if !top.join(&script).is_file() {
+            stages.leave_out(name, &format!("{script} does not exist"));
+        } else if !data.join(name).is_dir() {
+            stages.leave_out(name, &format!("no {name} in {}", data.display()));
+        } else {
+            // Cargo puts all programs of one build into one directory.
+            let program = std::env::current_exe()?.with_file_name("domicile");
+            stages.run(name, || {
+                let mut command = run::command(top.join(&script), [""; 0])?;
+                command
+                    .env(DATA_ENV, data.canonicalize().context("the example's data")?)
+                    .env(PROGRAM_ENV, program)
+                    .env(TEST_SERVERS_ENV, server_list(clusters));
+                run::run(&mut command)
+            })?;
+        }
     }
     Ok(())
 }

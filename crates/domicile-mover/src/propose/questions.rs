@@ -2,7 +2,7 @@
 
 use super::kinds::Kinds;
 use super::owners::{self, Owned};
-use super::{Look, Proposal, Question, TableProposal, uniques};
+use super::{Accepted, Look, Proposal, Question, TableProposal, uniques};
 use domicile_model::category::column::percent;
 use domicile_store::catalog::Table;
 
@@ -31,7 +31,7 @@ pub(super) fn ask(
         }
     }
     for table in &proposal.tables {
-        ask_edges(table, &mut asked);
+        ask_edges(look, table, &mut asked);
         ask_uniques(table, &mut asked);
         ask_categories(table, &mut asked);
     }
@@ -137,22 +137,27 @@ fn ask_owner(look: &Look, root: &Table, found: &Owned, asked: &mut Vec<Question>
     }
 }
 
-fn ask_edges(table: &TableProposal, asked: &mut Vec<Question>) {
-    let crossing: Vec<String> = table
-        .soft
-        .iter()
-        .filter(|soft| !soft.reason.contains("does not move"))
-        .map(|soft| soft.names.join("+"))
-        .collect();
-    if !crossing.is_empty() {
+fn ask_edges(look: &Look, table: &TableProposal, asked: &mut Vec<Question>) {
+    let keys = look.catalog.find(&table.table).map(|found| found.foreign_keys.as_slice());
+    let is_declared =
+        |soft: &&Accepted| keys.unwrap_or_default().iter().any(|key| key.columns == soft.names);
+    let (declared, named): (Vec<&Accepted>, Vec<&Accepted>) =
+        table.soft.iter().partition(|soft| is_declared(soft));
+    for (soft, is_declared) in [(declared, true), (named, false)] {
+        if soft.is_empty() {
+            continue;
+        }
+        let columns: Vec<String> = soft.iter().map(|soft| soft.names.join("+")).collect();
+        let drop = "; plan asks to drop the foreign key at every site";
         asked.push(question(
             &table.table,
             format!(
-                "may {} keep naming somebody whose rows are at another site? The value stays, and \
-                 the application must look for the row there",
-                crossing.join(" and ")
+                "may {} name rows that are at another site? The value stays, and the application \
+                 must look for the row there{}",
+                columns.join(" and "),
+                if is_declared { drop } else { "" }
             ),
-            false,
+            is_declared,
         ));
     }
 }
@@ -162,7 +167,10 @@ fn ask_uniques(table: &TableProposal, asked: &mut Vec<Question>) {
         .unique_per_site
         .iter()
         .filter(|unique| !unique.reason.starts_with(uniques::SAFE))
-        .flat_map(|unique| unique.names.clone())
+        .map(|unique| {
+            let on = unique.reason.split(':').next().unwrap_or_default();
+            format!("{} ({on})", unique.names.join(", "))
+        })
         .collect();
     if !names.is_empty() {
         asked.push(question(

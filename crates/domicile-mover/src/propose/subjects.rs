@@ -79,12 +79,16 @@ fn candidate(look: &Look, table: &Table) -> Candidate {
     let (direct, all) = hanging(&look.catalog, &table.name);
     if all > 0 {
         let points = (3.0 * small(direct) + 1.5 * small(all - direct)).min(40.0);
-        count(points, format!("{all} tables hang from it, {direct} of them directly"));
+        let text =
+            format!("{} from it, {direct} directly", counted(all, "table hangs", "tables hang"));
+        count(points, text);
     }
     let called = called_after(&look.catalog, table);
     if called > 0 {
         let points = (2.0 * small(called)).min(30.0);
-        count(points, format!("{called} columns without a foreign key are called after it"));
+        let columns =
+            counted(called, "column without a foreign key is", "columns without a foreign key are");
+        count(points, format!("{columns} called after it"));
     }
     for (points, reason) in signs(look, table) {
         count(points, reason.to_owned());
@@ -106,6 +110,10 @@ fn candidate(look: &Look, table: &Table) -> Candidate {
     let size = (table.rows as f64 + 1.0).log10().min(6.0);
     score += size;
     Candidate { table: table.name.to_string(), score, reasons, name: table.name.clone() }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of tables")]

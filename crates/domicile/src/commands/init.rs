@@ -1,5 +1,6 @@
 //! `domicile init`: reads a database and writes a first configuration. Changes nothing else.
 
+mod file;
 mod render;
 
 use crate::ambient;
@@ -157,7 +158,7 @@ fn summary(report: &Report) -> String {
     }
     if let Some(file) = &report.file {
         let file = file.display();
-        line(format!("\nwrote {file}; answer, add your other sites, and go on with domicile plan"));
+        line(format!("\nwrote {file}; add your other sites there, and go on with domicile plan"));
     }
     text
 }

@@ -89,6 +89,11 @@ impl Ran {
 }
 
 impl Platform {
+    /// A folder with nothing in it.
+    pub(crate) fn empty() -> Platform {
+        Platform { folder: TempDir::new().unwrap(), config: String::new() }
+    }
+
     /// So many people at the origin, each with two ratings.
     pub(crate) fn with_people(people: u64) -> Platform {
         let platform = Platform { folder: TempDir::new().unwrap(), config: CONFIG.to_owned() };
@@ -105,6 +110,12 @@ impl Platform {
         }
         origin.run("COMMIT").unwrap();
         platform
+    }
+
+    /// Rewrites a file.
+    pub(crate) fn edit(&self, name: &str, change: impl Fn(String) -> String) {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        std::fs::write(self.path(name), change(text)).unwrap();
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

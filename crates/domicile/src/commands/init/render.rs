@@ -1,14 +1,12 @@
 //! A proposal as a commented `domicile.toml`.
 
+use super::file::{File, key, plain, quoted};
 use domicile_model::SiteName;
 use domicile_model::category::column::percent;
 use domicile_model::territory::Territory;
 use domicile_mover::plan::TableKind;
 use domicile_mover::propose::{Accepted, Proposal, Question, TableProposal};
 use jiff::civil::Date;
-
-/// Lines of comment are at most this wide.
-const WIDTH: usize = 96;
 
 /// The rest of Europe: no European regime, but nearer to a European site than to most others. The
 /// states and territories of Europe of UN M49 outside EU, EEA, CH and GB, with TR.
@@ -32,87 +30,14 @@ pub(super) struct Origin {
 
 /// The file's text.
 pub(super) fn toml(proposal: &Proposal, origin: &Origin) -> String {
-    let mut file = File(String::new());
+    let mut file = File::default();
     head(&mut file, proposal, origin);
     subjects(&mut file, proposal);
     sites(&mut file, origin);
     homes(&mut file, proposal, origin);
+    reference(&mut file, proposal, origin);
     tables(&mut file, proposal);
-    file.0
-}
-
-struct File(String);
-
-impl File {
-    fn line(&mut self, text: &str) {
-        self.0.push_str(text);
-        self.0.push('\n');
-    }
-
-    fn gap(&mut self) {
-        self.line("");
-    }
-
-    /// A comment, broken into lines; those after the first stand further in.
-    fn comment(&mut self, first: &str, text: &str) {
-        let indent: String = " ".repeat(first.chars().count());
-        let mut line = format!("# {first}");
-        let mut is_empty = true;
-        for word in plain(text).split_whitespace() {
-            if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.line(line.trim_end());
-                line = format!("# {indent}");
-                is_empty = true;
-            }
-            if !is_empty {
-                line.push(' ');
-            }
-            line.push_str(word);
-            is_empty = false;
-        }
-        self.line(line.trim_end());
-    }
-
-    /// Lines with their reasons beside them, all at one place.
-    fn block(&mut self, lines: &[(String, String)]) {
-        let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
-        for (line, reason) in lines {
-            let padded = format!("{line:width$}");
-            let is_wide = width + reason.chars().count() + 4 > WIDTH;
-            self.reasoned(if is_wide { line } else { &padded }, reason);
-        }
-    }
-
-    /// A line with its reason beside it, or above it where both are too long.
-    fn reasoned(&mut self, line: &str, reason: &str) {
-        let reason = plain(reason);
-        if line.chars().count() + reason.chars().count() + 4 <= WIDTH {
-            self.line(&format!("{line}  # {reason}"));
-        } else {
-            let indent: String = line.chars().take_while(|letter| *letter == ' ').collect();
-            let start = self.0.len();
-            self.comment("", &reason);
-            let comment = self.0.split_off(start);
-            for part in comment.lines() {
-                self.line(&format!("{indent}{part}"));
-            }
-            self.line(line);
-        }
-    }
-}
-
-/// Names of tables may hold anything; a comment must stay one.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
-fn key(name: &str) -> String {
-    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
-    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quoted(name) }
+    file.text()
 }
 
 fn list(names: &[String]) -> String {
@@ -289,6 +214,15 @@ fn homes(file: &mut File, proposal: &Proposal, origin: &Origin) {
     file.line(&format!("sites = {site}"));
 }
 
+fn reference(file: &mut File, proposal: &Proposal, origin: &Origin) {
+    if proposal.tables.iter().any(|table| table.kind == Some(TableKind::Reference)) {
+        file.gap();
+        file.comment("", "Reference tables are written here and carried to the other sites.");
+        file.line("[reference]");
+        file.line(&format!("site = {}", quoted(origin.site.as_str())));
+    }
+}
+
 /// What a table is, in the order in which people read it.
 fn place(table: &TableProposal, root: &str) -> usize {
     match table.kind {
@@ -392,24 +326,4 @@ fn accepted(file: &mut File, name: &str, list: &[Accepted], write: impl Fn(&[Str
     let lines = list.iter().map(|it| (format!("    {},", write(&it.names)), it.reason.clone()));
     file.block(&lines.collect::<Vec<_>>());
     file.line("]");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_leave_their_place() {
-        assert_eq!(key("user_id"), "user_id");
-        for odd in ["a b", "x\"y", "new\nline", "", "app.users", "naïve"] {
-            let text = format!("{} = {}", key(odd), quoted(odd));
-            let read: toml::Table = toml::from_str(&text).unwrap();
-            assert_eq!(read[odd].as_str(), Some(odd));
-        }
-        let mut file = File(String::new());
-        file.comment("  1. ", &format!("a\nb = 1 {}", "word ".repeat(40)));
-        assert!(file.0.lines().all(|line| line.starts_with('#') && line.chars().count() <= WIDTH));
-        file.reasoned("x = 1", "bad\nreason = 2");
-        assert_eq!(toml::from_str::<toml::Table>(&file.0).unwrap().len(), 1);
-    }
 }
