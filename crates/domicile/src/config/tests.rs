@@ -122,7 +122,7 @@ fn wrong_values_are_named_with_what_was_meant() {
         ("sqlite:origin.db", "sqlite:/here/../data/./dub1.db", "have one URL"),
         ("user.content.private", "user.content.privat", "did you mean `user.content.private`?"),
         ("user.content.private", "private", "[tables.app.likes.categories] note: `private` is not"),
-        ("note = \"user.content.private\"", "note = 3", "line 38"),
+        ("note = \"user.content.private\"", "note = 3", "near: note = 3"),
         ("[subjects]", "[subjects", "line 2"),
     ] {
         let told = changed(from, to);
