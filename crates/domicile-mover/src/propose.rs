@@ -207,7 +207,12 @@ fn still_refused(look: &Look, proposal: &Proposal) -> Vec<Question> {
         let Some(table) = proposal.table(&refusal.what) else { return true };
         let is_soft =
             |soft: &Accepted| refusal.why.starts_with(&format!("{} → ", soft.names.join(", ")));
-        table.kind.is_some() && !table.soft.iter().any(is_soft)
+        let is_open = |question: &Question| {
+            question.blocking && refusal.why.contains(&format!(" → {}: ", question.about))
+        };
+        table.kind.is_some()
+            && !table.soft.iter().any(is_soft)
+            && !proposal.questions.iter().any(is_open)
     };
     let question = |refusal: &Refusal| Question {
         about: refusal.what.clone(),
