@@ -53,6 +53,7 @@ fn table(name: &str, columns: &str, keys: &[&str]) -> Table {
         indexes: Vec::new(),
         triggers: Vec::new(),
         shape: Shape::Plain,
+        left_out: Vec::new(),
         obstacles: Vec::new(),
         rows: 100,
         bytes: 0,
