@@ -133,6 +133,14 @@ fn text_columns(root: &Table, sample: &Sample, on: Date) -> Vec<String> {
     let tells = |column: &Column| {
         share(&filled(sample, column), |value| from_text([Some(value)], on).territory.is_some())
     };
+    // Where the name is silent only countries count: a first name can be a town.
+    let names_countries = |column: &Column| {
+        let exact = [EvidenceKind::Name, EvidenceKind::Alias];
+        share(&filled(sample, column), |value| {
+            let found = from_text([Some(value)], on).evidence;
+            found.first().is_some_and(|found| exact.contains(&found.kind))
+        })
+    };
     let first = |list: &[&str]| {
         texts(root)
             .find(|column| has(column, list) && !has(column, &["birth", "shipping", "code"]))
@@ -151,7 +159,7 @@ fn text_columns(root: &Table, sample: &Sample, on: Date) -> Vec<String> {
     let place = texts(root)
         .filter(|column| has(column, PLACE))
         .find(|column| tells(column) >= TEXTS_MIN)
-        .or_else(|| texts(root).find(|column| tells(column) >= TEXTS_ALONE_MIN));
+        .or_else(|| texts(root).find(|column| names_countries(column) >= TEXTS_ALONE_MIN));
     if let Some(place) = place {
         return vec![place.name.clone()];
     }
