@@ -127,6 +127,8 @@ pub struct Table {
     pub indexes: Vec<String>,
     /// The user's own triggers (ours and the engine's left out), by name.
     pub triggers: Vec<String>,
+    /// Those of them that fire in the mover's sessions too.
+    pub triggers_always: Vec<String>,
     /// How it stands to other tables.
     pub shape: Shape,
     /// What the mover cannot move safely here, each one sentence: rules, unlogged storage, forced
@@ -153,6 +155,58 @@ impl Table {
     }
 }
 
+/// A column that takes its values from a counter which every site has for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// The table.
+    pub table: TableName,
+    /// The column.
+    pub column: String,
+    /// The next number.
+    pub next: i64,
+    /// From one number to the next.
+    pub step: i64,
+    /// The largest number it can give.
+    pub max: i64,
+    /// How its numbers are changed: `{statement} INCREMENT BY …`; `None` where the engine has no
+    /// such statement.
+    pub alter: Option<Alter>,
+}
+
+/// The beginnings of the statement that sets a counter's step and next number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alter {
+    /// `ALTER SEQUENCE …`, with the sequence's quoted name.
+    Sequence(String),
+    /// `ALTER TABLE … ALTER COLUMN …`, of an identity column.
+    Identity,
+}
+
+impl Counter {
+    /// Whether the two ever give the same number, both counting on from where they are.
+    pub fn meets(&self, other: &Counter) -> bool {
+        let (mut a, mut b) = (self.step.unsigned_abs(), other.step.unsigned_abs());
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 0 || self.next.abs_diff(other.next).is_multiple_of(a)
+    }
+
+    /// The statement after which the counter gives `next`, then every `step`th number.
+    pub fn restart(&self, next: i64, step: i64) -> Option<String> {
+        Some(match self.alter.as_ref()? {
+            Alter::Sequence(name) => {
+                format!("ALTER SEQUENCE {name} INCREMENT BY {step} RESTART WITH {next}")
+            }
+            Alter::Identity => format!(
+                "ALTER TABLE {} ALTER COLUMN {} SET INCREMENT BY {step} RESTART WITH {next}",
+                self.table.sql(),
+                crate::sql::ident(&self.column)
+            ),
+        })
+    }
+}
+
 /// A whole database.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Catalog {
@@ -160,6 +214,8 @@ pub struct Catalog {
     pub server: String,
     /// The tables, by name; the engine's own and domicile's are left out.
     pub tables: Vec<Table>,
+    /// The columns that number rows, by table.
+    pub counters: Vec<Counter>,
     /// What about the whole database a plan should know, each one sentence (a standby that is
     /// asynchronous, another session logged in as the mover).
     pub warnings: Vec<String>,
@@ -222,4 +278,24 @@ pub fn differences(left: &Table, right: &Table) -> Vec<String> {
         found.push("the check constraints differ".to_owned());
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counter(next: i64, step: i64) -> Counter {
+        let table = TableName { schema: None, name: "t".to_owned() };
+        Counter { table, column: "id".to_owned(), next, step, max: i64::MAX, alter: None }
+    }
+
+    #[test]
+    fn counters_meet_where_their_steps_have_no_common_residue() {
+        assert!(counter(1, 1).meets(&counter(1_000, 1)));
+        assert!(!counter(1, 2).meets(&counter(1_000, 2)));
+        assert!(counter(1, 2).meets(&counter(1_001, 2)));
+        assert!(counter(1, 2).meets(&counter(2, 3)));
+        assert!(!counter(1, 4).meets(&counter(2, 6)));
+        assert!(!counter(i64::MIN, i64::MAX).meets(&counter(i64::MAX, i64::MAX)));
+    }
 }

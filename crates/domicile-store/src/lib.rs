@@ -20,6 +20,7 @@ pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable};
 pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Arrival, ByteStream, Claim, Decision, Departure, Directive, Engine, Erased,
-    Extent, Finding, Horizon, Installation, JournalEntry, Outcome, Person, PersonStream, Reference,
-    ReferenceChanges, ReferenceNote, Sample, Site, Stray, TableDigest, Touched,
+    Extent, Finding, Horizon, Installation, JournalEntry, KeyRemoval, Outcome, Person,
+    PersonStream, Reference, ReferenceChanges, ReferenceNote, RowsRead, Sample, Sharing, Site,
+    Stray, TableDigest, Touched,
 };

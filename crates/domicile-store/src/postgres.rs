@@ -11,6 +11,7 @@ mod horizon;
 mod install;
 mod people;
 mod reference;
+mod removal;
 mod sample;
 mod scan;
 mod schema;
@@ -19,11 +20,11 @@ mod text;
 mod waiting;
 
 use crate::catalog::{Catalog, Column, TableName};
-use crate::closure::{Closure, ReferenceTable};
+use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    Person, PersonStream, Reference, Sample, Site,
+    KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample, Sharing, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -107,6 +108,23 @@ impl Site for PostgresSite {
         scan::count_crossing(&session, closure, table, columns, parent, parent_columns).await
     }
 
+    async fn count_sharing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+    ) -> Result<Sharing> {
+        scan::count_sharing(&self.open().await?, closure, table, columns).await
+    }
+
+    async fn key_removal(&self, columns: &[(TableName, Vec<String>)]) -> Result<KeyRemoval> {
+        removal::read(&self.open().await?, columns).await
+    }
+
+    async fn remove_keys(&self, removal: &KeyRemoval) -> Result<()> {
+        removal::run(&self.open().await?, removal).await
+    }
+
     async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>> {
         schema::script(&self.open().await?, tables).await
     }
@@ -159,6 +177,10 @@ impl Site for PostgresSite {
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {
         scan::scan(&mut self.open().await?, closure).await
+    }
+
+    async fn read_rows(&self, table: &OwnedTable, rows_max: u32) -> Result<RowsRead> {
+        scan::read_rows(&self.open().await?, table, rows_max).await
     }
 
     async fn export_reference(&self, table: &ReferenceTable) -> Result<ByteStream<'static>> {

@@ -18,6 +18,7 @@ mod records;
 
 use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::Closure;
+use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,8 +30,8 @@ use std::time::Duration;
 
 pub use records::{
     Announcement, Decision, Directive, Engine, Erased, Extent, Finding, Horizon, Installation,
-    JournalEntry, Outcome, Person, ReferenceChanges, ReferenceNote, SAMPLED_CHARS_MAX, Sample,
-    Stray, TableDigest, Touched,
+    JournalEntry, KeyRemoval, Outcome, Person, ReferenceChanges, ReferenceNote, RowsRead,
+    SAMPLED_CHARS_MAX, Sample, Sharing, Stray, TableDigest, Touched,
 };
 
 /// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.
@@ -87,6 +88,23 @@ pub trait Site: Send + Sync {
         parent_columns: &[String],
     ) -> Result<u64>;
 
+    /// Counts how rows of an owned table refer to rows that belong to nobody, by `columns`.
+    async fn count_sharing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+    ) -> Result<Sharing>;
+
+    /// How the foreign keys with these referring columns, as far as they stand here, would be
+    /// dropped and made again. Changes nothing.
+    async fn key_removal(&self, columns: &[(TableName, Vec<String>)]) -> Result<KeyRemoval>;
+
+    /// Drops these keys, all or none. Idempotent: keys that are gone already are no error, keys
+    /// that are defined otherwise by now than they were listed are, and then nothing is dropped.
+    /// Writers wait for at most half a second at a time.
+    async fn remove_keys(&self, removal: &KeyRemoval) -> Result<()>;
+
     /// The statements that would make these tables, with their types, sequences, keys and
     /// indexes, in an empty database of the form's engine, in order.
     async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>>;
@@ -133,6 +151,10 @@ pub trait Site: Send + Sync {
     /// Scans for rows without their owner and digests the reference tables, by queries that use
     /// nothing the mover wrote down.
     async fn scan(&self, closure: &Closure) -> Result<Finding>;
+
+    /// Reads at most so many rows of an owned table, whichever come first, in the form in which
+    /// rows travel, and forgets them. Changes nothing; needs nothing installed.
+    async fn read_rows(&self, table: &OwnedTable, rows_max: u32) -> Result<RowsRead>;
 
     /// Streams a reference table's rows.
     async fn export_reference(&self, table: &ReferenceName) -> Result<ByteStream<'static>>;

@@ -31,6 +31,7 @@ mod notes;
 mod owner;
 mod people;
 mod reference;
+mod removal;
 mod rows;
 mod sample;
 mod scan;
@@ -39,11 +40,11 @@ mod stream;
 mod waiting;
 
 use crate::catalog::{Catalog, Column, TableName};
-use crate::closure::Closure;
+use crate::closure::{Closure, OwnedTable};
 use crate::error::{Error, Kind, Result};
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    Person, PersonStream, Reference, ReferenceName, Sample, Site,
+    KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample, Sharing, Site,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
@@ -170,6 +171,32 @@ impl Site for SqliteSite {
         .await
     }
 
+    async fn count_sharing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+    ) -> Result<Sharing> {
+        let (closure, columns) = (self.own(closure), columns.to_vec());
+        self.on_own(move |connection| scan::sharing(connection, &closure, table, &columns)).await
+    }
+
+    async fn key_removal(&self, columns: &[(TableName, Vec<String>)]) -> Result<KeyRemoval> {
+        // Whatever form names are told in, the file knows them without a schema.
+        let own = |name: &TableName| TableName { schema: None, name: name.name.clone() };
+        let columns: Vec<(TableName, Vec<String>)> =
+            columns.iter().map(|(table, columns)| (own(table), columns.clone())).collect();
+        self.on_own(move |connection| {
+            reading(connection, removal::DOING, || removal::read(connection, &columns))
+        })
+        .await
+    }
+
+    async fn remove_keys(&self, removal: &KeyRemoval) -> Result<()> {
+        let removal = removal.clone();
+        self.on_own(move |connection| removal::run(connection, &removal)).await
+    }
+
     async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>> {
         let tables = tables.to_vec();
         match self.form {
@@ -253,6 +280,12 @@ impl Site for SqliteSite {
             found.0.clone_from(&table.name);
         }
         Ok(finding)
+    }
+
+    async fn read_rows(&self, table: &OwnedTable, rows_max: u32) -> Result<RowsRead> {
+        let mut table = table.clone();
+        table.name.schema = None;
+        self.on_own(move |connection| scan::read_rows(connection, &table, rows_max)).await
     }
 
     async fn export_reference(&self, table: &ReferenceName) -> Result<ByteStream<'static>> {

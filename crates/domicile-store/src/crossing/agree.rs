@@ -168,6 +168,7 @@ mod tests {
             checks: Vec::new(),
             indexes: Vec::new(),
             triggers: Vec::new(),
+            triggers_always: Vec::new(),
             shape: Shape::Plain,
             obstacles: Vec::new(),
             left_out: Vec::new(),

@@ -78,6 +78,7 @@ pub(crate) fn catalog_table(source: &Source) -> Table {
         checks: Vec::new(),
         indexes: indexes.into_iter().map(definition).collect(),
         triggers: table.triggers.clone(),
+        triggers_always: Vec::new(),
         shape: Shape::Plain,
         obstacles: table.obstacles.clone(),
         left_out: left_out(source),

@@ -30,6 +30,7 @@ fn source() -> Source {
         checks: vec!["CHECK (born > 0)".to_owned()],
         indexes: Vec::new(),
         triggers: vec!["greet".to_owned()],
+        triggers_always: Vec::new(),
         shape: Shape::Plain,
         obstacles: Vec::new(),
         left_out: Vec::new(),

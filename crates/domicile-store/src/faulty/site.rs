@@ -3,11 +3,11 @@
 use super::Faults;
 use super::lane::Lane;
 use crate::catalog::{Catalog, Column, TableName};
-use crate::closure::Closure;
+use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    Person, PersonStream, Reference, ReferenceName, Sample, Site,
+    KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample, Sharing, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -83,6 +83,23 @@ impl Site for Faulty {
         )
     }
 
+    async fn count_sharing(
+        &self,
+        closure: &Closure,
+        table: usize,
+        columns: &[String],
+    ) -> Result<Sharing> {
+        forward!(self, "site.count_sharing", count_sharing(closure, table, columns))
+    }
+
+    async fn key_removal(&self, columns: &[(TableName, Vec<String>)]) -> Result<KeyRemoval> {
+        forward!(self, "site.key_removal", key_removal(columns))
+    }
+
+    async fn remove_keys(&self, removal: &KeyRemoval) -> Result<()> {
+        forward!(self, "site.remove_keys", remove_keys(removal))
+    }
+
     async fn schema_script(&self, tables: &[TableName]) -> Result<Vec<String>> {
         forward!(self, "site.schema_script", schema_script(tables))
     }
@@ -133,6 +150,10 @@ impl Site for Faulty {
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {
         forward!(self, "site.scan", scan(closure))
+    }
+
+    async fn read_rows(&self, table: &OwnedTable, rows_max: u32) -> Result<RowsRead> {
+        forward!(self, "site.read_rows", read_rows(table, rows_max))
     }
 
     async fn export_reference(&self, table: &ReferenceName) -> Result<ByteStream<'static>> {

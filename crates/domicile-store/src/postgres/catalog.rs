@@ -1,13 +1,16 @@
 //! Reading PostgreSQL's catalog.
 
-use super::session::{APPLICATION, Session};
+mod counters;
+mod warnings;
+
+use super::session::Session;
 use crate::catalog::{Catalog, Column, ForeignKey, Shape, Table, TableName, Unique};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 /// The relations that are read, by number. Every other query joins with this.
-const RELATIONS: &str = "
+pub(super) const RELATIONS: &str = "
     SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relpersistence,
         c.relrowsecurity, c.relforcerowsecurity, c.reltuples, c.relhassubclass, c.relhasrules
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -35,10 +38,11 @@ pub(super) async fn read(session: &Session) -> Result<Catalog> {
     let mut tables: Vec<Table> = tables.into_values().collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let server = format!("PostgreSQL {}", version.get::<_, &str>(0));
-    Ok(Catalog { server, tables, warnings: warnings(session).await? })
+    let (counters, warnings) = (counters::read(session).await?, warnings::read(session).await?);
+    Ok(Catalog { server, tables, counters, warnings })
 }
 
-async fn rows_of(session: &Session, statement: &str) -> Result<Vec<Row>> {
+pub(super) async fn rows_of(session: &Session, statement: &str) -> Result<Vec<Row>> {
     session
         .client
         .query(statement, &[])
@@ -46,7 +50,7 @@ async fn rows_of(session: &Session, statement: &str) -> Result<Vec<Row>> {
         .map_err(|error: tokio_postgres::Error| -> Error { session.failed(error) })
 }
 
-fn name(schema: &str, table: &str) -> TableName {
+pub(super) fn name(schema: &str, table: &str) -> TableName {
     TableName { schema: Some(schema.to_owned()), name: table.to_owned() }
 }
 
@@ -90,6 +94,7 @@ async fn relations(session: &Session) -> Result<Tables> {
             checks: Vec::new(),
             indexes: Vec::new(),
             triggers: Vec::new(),
+            triggers_always: Vec::new(),
             shape,
             obstacles,
             left_out: Vec::new(),
@@ -209,7 +214,7 @@ async fn constraints(session: &Session, tables: &mut Tables) -> Result<()> {
     Ok(())
 }
 
-fn action(letter: &str) -> &'static str {
+pub(super) fn action(letter: &str) -> &'static str {
     match letter {
         "r" => "RESTRICT",
         "c" => "CASCADE",
@@ -239,13 +244,17 @@ async fn indexes(session: &Session, tables: &mut Tables) -> Result<()> {
 
 async fn triggers(session: &Session, tables: &mut Tables) -> Result<()> {
     let statement = format!(
-        "SELECT t.tgrelid, t.tgname FROM ({RELATIONS}) r
+        "SELECT t.tgrelid, t.tgname, t.tgenabled IN ('A', 'R') FROM ({RELATIONS}) r
         JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid
         WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'AA\\_domicile\\_%' ORDER BY 1, 2"
     );
     for row in rows_of(session, &statement).await? {
         if let Some(table) = tables.get_mut(&row.get(0)) {
             table.triggers.push(row.get(1));
+            // The mover's sessions are those of a replica.
+            if row.get(2) {
+                table.triggers_always.push(row.get(1));
+            }
         }
     }
     Ok(())
@@ -271,22 +280,4 @@ async fn obstacles(session: &Session, tables: &mut Tables) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn warnings(session: &Session) -> Result<Vec<String>> {
-    let rows = session
-        .client
-        .query(
-            "SELECT pg_catalog.format('process %s is logged in as the mover''s role and is not the mover', a.pid)
-                FROM pg_catalog.pg_stat_activity a
-                WHERE a.usename = session_user AND a.datname = pg_catalog.current_database()
-                AND a.application_name <> $1 AND a.pid <> pg_catalog.pg_backend_pid()
-            UNION ALL
-            SELECT pg_catalog.format('standby %s is asynchronous: a failover to it can take back decisions', r.application_name)
-                FROM pg_catalog.pg_stat_replication r WHERE r.sync_state = 'async'",
-            &[&APPLICATION],
-        )
-        .await
-        .map_err(|e| session.failed(e))?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

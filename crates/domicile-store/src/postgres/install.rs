@@ -216,7 +216,7 @@ fn version(script: &str) -> String {
 
 /// How often `install` tries for its locks before it gives up: writers queue behind each try for
 /// at most the lock timeout below.
-const TRIES: u32 = 20;
+pub(super) const TRIES: u32 = 20;
 
 pub(super) async fn install(session: &mut Session, installation: &Installation) -> Result<()> {
     if is_installed(session, installation).await? {

@@ -5,9 +5,9 @@
 use super::extent::digest_bytes;
 use super::session::Session;
 use super::text::{copy_format, owner_text, path_joins, record};
-use crate::closure::{Closure, ReferenceTable};
+use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::{Error, Kind, Result};
-use crate::site::{ByteStream, Finding, Stray};
+use crate::site::{ByteStream, Finding, RowsRead, Sharing, Stray};
 use crate::sql::{equal, ident, idents};
 use domicile_model::Subject;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -121,6 +121,32 @@ pub(super) async fn count_crossing(
     Ok(row.get::<_, i64>(0).unsigned_abs())
 }
 
+/// How rows refer, by some of their columns, to rows that belong to nobody.
+pub(super) async fn count_sharing(
+    session: &Session,
+    closure: &Closure,
+    table: usize,
+    columns: &[String],
+) -> Result<Sharing> {
+    let (from, _) = path_joins(closure, table);
+    let given: Vec<String> =
+        columns.iter().map(|column| format!("t0.{} IS NOT NULL", ident(column))).collect();
+    let statement = format!(
+        "SELECT coalesce(sum(x.n), 0)::bigint, count(*) FILTER (WHERE x.people = 1), \
+             count(*) FILTER (WHERE x.people > 1) \
+         FROM (SELECT count(*) AS n, count(DISTINCT a.owner) AS people \
+             FROM (SELECT {owner} AS owner, {aliased} FROM {from} WHERE {given}) AS a \
+             GROUP BY {group}) AS x",
+        owner = owner_text(closure, table),
+        aliased = aliased("c", columns),
+        given = given.join(" AND "),
+        group = (0..columns.len()).map(|n| format!("a.c{n}")).collect::<Vec<_>>().join(", "),
+    );
+    let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    let count = |at| row.get::<_, i64>(at).unsigned_abs();
+    Ok(Sharing { referring: count(0), of_one: count(1), of_several: count(2) })
+}
+
 fn aliased(prefix: &str, columns: &[String]) -> String {
     let named: Vec<String> = columns
         .iter()
@@ -128,6 +154,30 @@ fn aliased(prefix: &str, columns: &[String]) -> String {
         .map(|(at, column)| format!("t0.{} AS {prefix}{at}", ident(column)))
         .collect();
     named.join(", ")
+}
+
+/// Reads a few rows and forgets them.
+pub(super) async fn read_rows(
+    session: &Session,
+    table: &OwnedTable,
+    rows_max: u32,
+) -> Result<RowsRead> {
+    let few = |what: &str| format!("SELECT {what} FROM {} LIMIT {rows_max}", table.name.sql());
+    let statement = format!(
+        "COPY ({}) TO STDOUT (FORMAT {})",
+        few(&idents("", &table.columns)),
+        copy_format(&table.user_types)
+    );
+    let stream = session.client.copy_out(&statement).await.map_err(|e| session.failed(e))?;
+    let mut stream = std::pin::pin!(stream);
+    let mut sample = RowsRead::default();
+    while let Some(piece) = stream.next().await {
+        sample.bytes += piece.map_err(|e| session.failed(e))?.len() as u64;
+    }
+    let count = format!("SELECT count(*) FROM ({}) AS x", few("1"));
+    let row = session.client.query_one(&count, &[]).await.map_err(|e| session.failed(e))?;
+    sample.rows = row.get::<_, i64>(0).unsigned_abs();
+    Ok(sample)
 }
 
 pub(super) async fn export_reference(

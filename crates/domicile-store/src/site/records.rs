@@ -1,7 +1,8 @@
 //! What a site is told and what it answers.
 
-use crate::catalog::TableName;
+use crate::catalog::{ForeignKey, TableName};
 use crate::closure::Closure;
+use crate::error::{Error, Kind};
 use bytes::Bytes;
 use domicile_model::{MoveId, SiteName, State, Subject};
 use jiff::Timestamp;
@@ -241,4 +242,48 @@ pub struct Directive {
     pub hold: Option<String>,
     /// The site that is to be their home.
     pub home: Option<SiteName>,
+}
+
+/// Foreign keys that stand at a site, how to be rid of them, and how to have them back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyRemoval {
+    /// The keys, each with the table that has it.
+    pub keys: Vec<(TableName, ForeignKey)>,
+    /// The statements that drop them, in order; one transaction runs them all.
+    pub drop: Vec<String>,
+    /// A script, with its own transactions, that makes them again exactly as they stand now.
+    pub restore: Vec<String>,
+}
+
+impl KeyRemoval {
+    /// The keys by table and referring columns.
+    pub fn columns(&self) -> Vec<(TableName, Vec<String>)> {
+        self.keys.iter().map(|(table, key)| (table.clone(), key.columns.clone())).collect()
+    }
+
+    /// What a site says when the keys are defined otherwise now than they were listed.
+    pub(crate) fn changed() -> Error {
+        Error::new(Kind::Operator, "the foreign keys have changed since they were listed")
+            .hint("nothing was dropped there; run the command again")
+    }
+}
+
+/// How rows of an owned table refer to rows that belong to nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Rows that refer to one.
+    pub referring: u64,
+    /// Rows referred to on behalf of one person only.
+    pub of_one: u64,
+    /// Rows referred to on behalf of several people.
+    pub of_several: u64,
+}
+
+/// What reading a few rows came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsRead {
+    /// Rows read.
+    pub rows: u64,
+    /// Their bytes, in the form in which they travel.
+    pub bytes: u64,
 }

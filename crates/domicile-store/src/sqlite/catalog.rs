@@ -1,5 +1,7 @@
 //! What an SQLite database says of itself.
 
+mod counters;
+
 use crate::catalog::{Catalog, Column, Shape, Table, TableName, Unique};
 use crate::error::Result;
 use crate::sql::{ident, idents};
@@ -65,8 +67,9 @@ pub(super) fn read(connection: &Connection) -> Result<Catalog> {
             table.bytes = bytes.get(name).copied().unwrap_or(0);
             tables.push(table);
         }
+        let counters = counters::read(connection, &tables)?;
         note_foreign_keys(&mut tables);
-        let mut catalog = Catalog { server: server(), tables, warnings: Vec::new() };
+        let mut catalog = Catalog { server: server(), tables, counters, warnings: Vec::new() };
         note_database(connection, &mut catalog)?;
         Ok(catalog)
     })
@@ -86,6 +89,7 @@ fn empty(name: &str) -> Table {
         checks: Vec::new(),
         indexes: Vec::new(),
         triggers: Vec::new(),
+        triggers_always: Vec::new(),
         shape: Shape::Plain,
         obstacles: Vec::new(),
         left_out: Vec::new(),

@@ -83,6 +83,105 @@ pub(super) fn table_parts(sql: &str) -> TableParts {
     parts
 }
 
+/// A table's definition without the foreign keys of exactly these columns, every other sign of it
+/// kept. `None` where the definition is not understood.
+pub(super) fn without_foreign_keys(sql: &str, keys: &[&[String]]) -> Option<String> {
+    let tokens = tokens(sql);
+    let open = tokens.iter().position(|t| t.text == "(")?;
+    let close = closing(&tokens, open)?;
+    let mut cuts: Vec<(usize, usize)> = Vec::new();
+    for item in split(&tokens[open + 1..close]) {
+        let clauses = foreign_key_clauses(item)?;
+        let is_meant = |columns: &[String]| {
+            keys.iter().any(|key| {
+                key.len() == columns.len()
+                    && key.iter().zip(columns).all(|(a, b)| a.eq_ignore_ascii_case(b))
+            })
+        };
+        let meant: Vec<&Clause> = clauses.iter().filter(|c| is_meant(&c.columns)).collect();
+        let covered: usize = meant.iter().map(|clause| clause.end - clause.start).sum();
+        if covered == item.len() {
+            // Nothing else is said between these commas, so one of the commas goes too.
+            let comma = tokens.iter().rfind(|t| t.text == "," && t.end <= item[0].start)?;
+            cuts.push((comma.start, comma.end));
+        }
+        cuts.extend(meant.iter().map(|c| (item[c.start].start, item[c.end - 1].end)));
+    }
+    let mut text = String::with_capacity(sql.len());
+    let mut kept = 0;
+    for (start, end) in cuts {
+        // The end of a line may be the end of a comment, and stays.
+        text.push_str(sql.get(kept..start)?.trim_end_matches([' ', '\t']));
+        kept = end;
+    }
+    text.push_str(sql.get(kept..)?);
+    Some(text)
+}
+
+/// A foreign key within an item of a table's definition: the tokens it takes, its constraint name
+/// included.
+struct Clause {
+    start: usize,
+    end: usize,
+    columns: Vec<String>,
+}
+
+/// The foreign keys in a column's definition, or among table constraints, which SQLite lets follow
+/// each other without commas.
+fn foreign_key_clauses(item: &[Token<'_>]) -> Option<Vec<Clause>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < item.len() {
+        let is_named = item[at].is("CONSTRAINT");
+        let word = at + if is_named { 2 } else { 0 };
+        let says = |at: usize, text: &str| item.get(at).is_some_and(|token| token.is(text));
+        let (columns, references) = if says(word, "FOREIGN") {
+            let open = word + 2;
+            let close = closing(item, open)?;
+            let columns = split(item.get(open + 1..close)?);
+            let names: Vec<String> =
+                columns.iter().filter_map(|c| c.first()).map(|c| unquoted(c.text)).collect();
+            (names, close + 1)
+        } else if says(word, "REFERENCES") {
+            (vec![unquoted(item.first()?.text)], word)
+        } else if item[at].text == "(" {
+            at = closing(item, at)? + 1;
+            continue;
+        } else {
+            at = word.max(at + 1);
+            continue;
+        };
+        let end = end_of_reference(item, references)?;
+        found.push(Clause { start: at, end, columns });
+        at = end;
+    }
+    Some(found)
+}
+
+/// Behind the last token of `REFERENCES parent (…) ON … MATCH … DEFERRABLE …`.
+fn end_of_reference(item: &[Token<'_>], references: usize) -> Option<usize> {
+    let says = |at: usize, text: &str| item.get(at).is_some_and(|token| token.is(text));
+    let mut at = references + 2;
+    if says(at, "(") {
+        at = closing(item, at)? + 1;
+    }
+    loop {
+        at += if says(at, "ON") {
+            if says(at + 2, "SET") || says(at + 2, "NO") { 4 } else { 3 }
+        } else if says(at, "MATCH")
+            || says(at, "INITIALLY")
+            || (says(at, "NOT") && says(at + 1, "DEFERRABLE"))
+        {
+            2
+        } else if says(at, "DEFERRABLE") {
+            1
+        } else {
+            break;
+        };
+    }
+    (at <= item.len()).then_some(at)
+}
+
 fn text_of(sql: &str, tokens: &[Token<'_>]) -> String {
     match (tokens.first(), tokens.last()) {
         (Some(first), Some(last)) => sql[first.start..last.end].to_owned(),
@@ -184,6 +283,40 @@ mod tests {
         assert_eq!(parts.terms, ["lower(a)", "\"b,c\" COLLATE NOCASE"]);
         assert_eq!(parts.predicate.as_deref(), Some("z = ')' AND (y)"));
         assert_eq!(index_parts("CREATE INDEX i ON t (a").map(|p| p.terms), None);
+    }
+
+    fn without(sql: &str, keys: &[&[&str]]) -> String {
+        let keys: Vec<Vec<String>> =
+            keys.iter().map(|key| key.iter().map(ToString::to_string).collect()).collect();
+        let keys: Vec<&[String]> = keys.iter().map(Vec::as_slice).collect();
+        without_foreign_keys(sql, &keys).unwrap()
+    }
+
+    #[test]
+    fn a_foreign_key_is_cut_out_and_nothing_else() {
+        let sql = "CREATE TABLE \"t (\" (id INTEGER PRIMARY KEY, -- the key, REFERENCES nobody\n  \
+                   a INTEGER NOT NULL CONSTRAINT fk REFERENCES p (id) ON DELETE SET NULL ON UPDATE \
+                   NO ACTION MATCH FULL NOT DEFERRABLE INITIALLY DEFERRED NOT NULL CHECK (a > 0),\n  \
+                   [B] INT REFERENCES \"q\" NOT NULL, c INT, d INT,\n  \
+                   CONSTRAINT two FOREIGN KEY (c, \"D\") REFERENCES r (x, y) ON DELETE CASCADE,\n  \
+                   FOREIGN KEY (c) REFERENCES s /* here */ UNIQUE (c)\n) STRICT";
+        assert_eq!(
+            without(sql, &[&["a"], &["C", "d"], &["c"]]),
+            "CREATE TABLE \"t (\" (id INTEGER PRIMARY KEY, -- the key, REFERENCES nobody\n  \
+             a INTEGER NOT NULL NOT NULL CHECK (a > 0),\n  \
+             [B] INT REFERENCES \"q\" NOT NULL, c INT, d INT\n,\n /* here */ UNIQUE (c)\n) STRICT"
+        );
+        assert_eq!(without(sql, &[&["b"]]), sql.replace(" REFERENCES \"q\"", ""));
+        assert_eq!(without(sql, &[&["d"], &["d", "c"]]), sql);
+    }
+
+    #[test]
+    fn a_comment_before_a_key_keeps_its_line() {
+        let sql = "CREATE TABLE t (a INT -- note\n REFERENCES p, b INT, -- last\n FOREIGN KEY (b) REFERENCES p)";
+        assert_eq!(
+            without(sql, &[&["a"], &["b"]]),
+            "CREATE TABLE t (a INT -- note\n, b INT -- last\n)"
+        );
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Scanning a site by queries that use nothing the mover wrote down.
 
-use crate::closure::Closure;
+use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
-use crate::site::{Engine, Finding, Stray};
-use crate::sql::{equal, ident};
+use crate::site::{Engine, Finding, RowsRead, Sharing, Stray};
+use crate::sql::{equal, ident, idents};
 use crate::sqlite::catalog::list;
 use crate::sqlite::connection::{Doing, reading};
+use crate::sqlite::rows::Writer;
 use crate::sqlite::{digest, owner};
 use domicile_model::Subject;
 use rusqlite::Connection;
@@ -99,6 +100,53 @@ pub(super) fn crossing(
         owner::of_row(closure, parent, "\"y\"")
     );
     count(connection, &sql)
+}
+
+/// How rows refer, by some of their columns, to rows that belong to nobody.
+pub(super) fn sharing(
+    connection: &Connection,
+    closure: &Closure,
+    table: usize,
+    columns: &[String],
+) -> Result<Sharing> {
+    let given: Vec<String> =
+        columns.iter().map(|column| format!("\"x\".{} IS NOT NULL", ident(column))).collect();
+    let sql = format!(
+        "SELECT coalesce(sum(n), 0), coalesce(sum(people = 1), 0), coalesce(sum(people > 1), 0)
+         FROM (SELECT count(*) AS n, count(DISTINCT {}) AS people FROM {} AS \"x\" WHERE {}
+               GROUP BY {})",
+        owner::of_row(closure, table, "\"x\""),
+        owner::table(closure, table),
+        given.join(" AND "),
+        idents("\"x\".", columns)
+    );
+    let line = |row: &rusqlite::Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]);
+    let [referring, of_one, of_several] =
+        connection.query_row(&sql, [], line).doing(DOING)?.map(i64::unsigned_abs);
+    Ok(Sharing { referring, of_one, of_several })
+}
+
+/// Reads a few rows and forgets them.
+pub(super) fn read_rows(
+    connection: &Connection,
+    table: &OwnedTable,
+    rows_max: u32,
+) -> Result<RowsRead> {
+    let columns = idents("", &table.columns);
+    let sql = format!("SELECT {columns} FROM {} LIMIT {rows_max}", table.name.sql());
+    let mut statement = connection.prepare(&sql).doing(DOING)?;
+    let mut rows = statement.query([]).doing(DOING)?;
+    let mut writer = Writer::new(table.columns.len())?;
+    let mut sample = RowsRead::default();
+    while let Some(row) = rows.next().doing(DOING)? {
+        writer.row();
+        for at in 0..table.columns.len() {
+            writer.value(row.get_ref(at).doing(DOING)?)?;
+        }
+        sample.rows += 1;
+        sample.bytes += writer.take().len() as u64;
+    }
+    Ok(sample)
 }
 
 fn count(connection: &Connection, sql: &str) -> Result<u64> {

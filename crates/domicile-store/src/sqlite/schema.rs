@@ -38,7 +38,8 @@ pub(super) fn script(connection: &Connection, tables: &[TableName]) -> Result<Ve
     })
 }
 
-fn definition(connection: &Connection, table: &TableName) -> Result<String> {
+/// The text that made a table.
+pub(super) fn definition(connection: &Connection, table: &TableName) -> Result<String> {
     let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     let found: Option<String> = connection
         .query_row(sql, [&table.name], |row| row.get(0))

@@ -32,6 +32,11 @@ macro_rules! conformance {
                 samples_are_bounded_texts_and_never_shown,
                 samples_come_from_all_over_a_table,
                 values_are_looked_up_by_their_text,
+                rows_that_several_people_refer_to_are_counted,
+                a_key_is_dropped_and_made_again_exactly,
+                keys_that_changed_since_they_were_listed_stay,
+                so_many_rows_are_read_and_nothing_is_written,
+                a_numbered_key_tells_its_next_number,
             ]
             install: [
                 twice_is_the_same_as_once,

@@ -54,6 +54,11 @@ impl Mover {
         let names: Vec<_> = here.tables.iter().map(|table| table.name.clone()).collect();
         let closure = &self.stage.closure;
         self.source.count_crossing(closure, 3, &["post_id".into()], 1, &["id".into()]).await?;
+        let badges = ["badge_id".to_owned()];
+        self.source.count_sharing(closure, 0, &badges).await?;
+        self.source.read_rows(closure.root(), 10).await?;
+        let soft = [(closure.root().name.clone(), badges.to_vec())];
+        self.source.remove_keys(&self.source.key_removal(&soft).await?).await?;
         if there.tables.is_empty() {
             let script = self.source.schema_script(&names).await?;
             self.target.apply_schema(&script).await?;

@@ -50,6 +50,14 @@ impl Bed for PostgresBed {
         client.batch_execute(&format!("drop trigger \"{fence}\" on {table}")).await.unwrap();
     }
 
+    async fn keys(&self, end: End) -> Vec<String> {
+        let client = connect(&self.database(end).superuser_url).await.unwrap();
+        let all = "select concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid), \
+                convalidated, obj_description(oid, 'pg_constraint')) from pg_constraint \
+            where contype = 'f' and connamespace = 'public'::regnamespace order by 1";
+        client.query(all, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
     async fn plant(&self, end: End, sql: &str) {
         let client = connect(&self.database(end).superuser_url).await.unwrap();
         client.batch_execute("set session_replication_role = replica").await.unwrap();

@@ -62,6 +62,13 @@ impl Bed for SqliteBed {
         connection.execute_batch(&format!("drop trigger \"{fence}\"")).unwrap();
     }
 
+    async fn keys(&self, end: End) -> Vec<String> {
+        let connection = self.connect(end);
+        let texts = "select sql from sqlite_master where type = 'table' order by name";
+        let mut statement = connection.prepare(texts).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
     async fn plant(&self, end: End, sql: &str) {
         let connection = self.connect(end);
         connection.execute_batch("pragma foreign_keys = off").unwrap();

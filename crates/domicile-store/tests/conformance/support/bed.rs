@@ -51,6 +51,9 @@ pub(crate) trait Bed: Send + Sync + Sized + 'static {
     /// Drops one of the fences of a table, as somebody with the rights may.
     async fn drop_fence(&self, end: End, table: &str);
 
+    /// Every foreign key as the engine itself writes it down.
+    async fn keys(&self, end: End) -> Vec<String>;
+
     /// Writes as nobody should: foreign keys unchecked, no trigger fired.
     async fn plant(&self, end: End, sql: &str);
 }
