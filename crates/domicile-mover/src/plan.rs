@@ -1,9 +1,21 @@
 //! What would move, what belongs to whom, and everything that is refused, before anything moves.
 
 mod closure;
+mod constraints;
 pub(crate) mod crossing;
 mod edges;
+mod head_count;
+mod sequences;
+mod shared;
+mod sizes;
+mod soft_keys;
 mod tables;
+
+pub use constraints::{PlannedTrigger, PlannedUnique};
+pub use sequences::{NUMBERED, PlannedSequence, SequenceAt, SequenceStatement};
+pub use shared::SharedRows;
+pub use sizes::{Estimate, MOVE_PER_READ, PlannedSite, measure};
+pub use soft_keys::CrossingKey;
 
 use crate::error::{Error, Result};
 use crate::people::{Directives, Platform, ResidenceColumns};
@@ -82,10 +94,22 @@ pub struct Edge {
     pub to: String,
     /// Whether a foreign key declares it.
     pub declared: bool,
-    /// Rows whose two ends belong to two people now.
+    /// Rows whose two ends belong to two people now; where the other end is nobody's and stays,
+    /// all rows that name one.
     pub crossing: u64,
     /// Which rule holds.
     pub rule: String,
+    /// The rules that could hold instead.
+    pub choices: Vec<Choice>,
+}
+
+/// A rule the user can set, and what it would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Choice {
+    /// What to write into the configuration.
+    pub set: String,
+    /// What then happens, one sentence.
+    pub does: String,
 }
 
 /// Something the mover refuses, and what to do about it.
@@ -115,7 +139,7 @@ pub struct SubjectCounts {
 }
 
 /// A plan. JSON fields are extended, never renamed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// Every table with its kind and owner.
     pub tables: Vec<PlannedTable>,
@@ -123,6 +147,19 @@ pub struct Plan {
     pub edges: Vec<Edge>,
     /// Everything refused; nothing moves while this is not empty.
     pub refused: Vec<Refusal>,
+    /// Declared foreign keys that are soft and wait for `prepare --drop-crossing-keys`; each is in
+    /// `refused` too, until it is dropped.
+    pub crossing_keys: Vec<CrossingKey>,
+    /// How many people share the rows that nobody owns; counted by a whole plan only.
+    pub shared: Vec<SharedRows>,
+    /// Unique constraints that stop being global once people live at several sites.
+    pub uniques: Vec<PlannedUnique>,
+    /// Columns that every site numbers for itself.
+    pub sequences: Vec<PlannedSequence>,
+    /// The user's triggers at owned tables.
+    pub triggers: Vec<PlannedTrigger>,
+    /// Every site, in the user's order; people are counted by a whole plan only.
+    pub sites: Vec<PlannedSite>,
     /// How many people, and where.
     pub subjects: SubjectCounts,
     /// Rows of owned tables that would move, estimated from each table's share of people.
@@ -140,6 +177,14 @@ pub struct Plan {
     /// The site where reference tables are written, by place.
     #[serde(skip)]
     pub reference_site: usize,
+}
+
+impl Plan {
+    /// What is refused for other reasons than a key that `prepare` can drop.
+    pub fn refused_otherwise(&self) -> Vec<Refusal> {
+        let waiting: Vec<Refusal> = self.crossing_keys.iter().map(CrossingKey::refusal).collect();
+        self.refused.iter().filter(|refusal| !waiting.contains(refusal)).cloned().collect()
+    }
 }
 
 /// What a plan collects while catalogs are read.
@@ -176,7 +221,8 @@ pub async fn plan(
             directives: Directives::default(),
         };
         platform.read_directives().await?;
-        count_people(&platform, &mut plan).await?;
+        plan.shared = shared::count(sites[plan.template].as_ref(), closure, |_| true).await?;
+        head_count::count_people(&platform, &mut plan).await?;
     }
     Ok(plan)
 }
@@ -187,6 +233,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     for site in sites {
         catalogs.push(site.catalog().await?);
     }
+    let crossing_keys = soft_keys::take(sites, &mut catalogs, wishes);
     let doubts = crossing::align(sites, &mut catalogs);
     let template = template(sites, &catalogs, wishes)?;
     let catalog = &catalogs[template];
@@ -197,16 +244,33 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
         let named = catalog.warnings.iter().map(|text| format!("site {}: {text}", site.name()));
         draft.warnings.extend(named);
     }
-    let (closure, kinds) = sketch(catalog, wishes, sites.len(), &mut draft)?;
-    edges::check(sites[template].as_ref(), catalog, wishes, &closure, &mut draft).await?;
+    let Sketch { closure, kinds, uniques } = sketch(catalog, wishes, sites.len(), &mut draft)?;
+    let triggers = constraints::triggers(catalog, &closure, &mut draft);
+    let sequences = sequences::list(sites, &catalogs, template, &closure);
+    sequences::warn(&sequences, &mut draft);
+    let site = sites[template].as_ref();
+    edges::check(site, catalog, wishes, &closure, &crossing_keys, &mut draft).await?;
+    shared::check_own_rows(site, &closure, &kinds, wishes, &mut draft).await?;
+    soft_keys::note_needless(&crossing_keys, &kinds, &mut draft);
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
     crossing::check_reference(sites, reference_site, &closure, &mut draft);
     crossing::check(sites, &catalogs, template, &closure, &doubts, &mut draft);
+    draft.refused.extend(crossing_keys.iter().map(CrossingKey::refusal));
     let tables = tables::list(catalog, &kinds, &closure);
     Ok(Plan {
         tables,
         edges: draft.edges,
         refused: draft.refused,
+        crossing_keys,
+        shared: Vec::new(),
+        uniques,
+        sequences,
+        triggers,
+        sites: sites
+            .iter()
+            .zip(&catalogs)
+            .map(|(site, catalog)| sizes::of_site(site.as_ref(), catalog, &closure))
+            .collect(),
         subjects: SubjectCounts::default(),
         rows_to_move: 0,
         bytes_to_move: 0,
@@ -232,30 +296,32 @@ fn reference_site(sites: &[Arc<dyn Site>], wishes: &Wishes, draft: &mut Draft) -
     found.unwrap_or(0)
 }
 
-type Kinds = BTreeMap<TableName, TableKind>;
+/// What one catalog decides.
+struct Sketch {
+    closure: Closure,
+    kinds: BTreeMap<TableName, TableKind>,
+    uniques: Vec<PlannedUnique>,
+}
 
 /// The part of a plan that one catalog decides.
-fn sketch(
-    catalog: &Catalog,
-    wishes: &Wishes,
-    sites: usize,
-    draft: &mut Draft,
-) -> Result<(Closure, Kinds)> {
+fn sketch(catalog: &Catalog, wishes: &Wishes, sites: usize, draft: &mut Draft) -> Result<Sketch> {
     tables::check_rules(catalog, wishes, draft);
     let found = closure::find(catalog, wishes, draft)?;
     let kinds = tables::kinds(catalog, wishes, &found, draft);
     let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
     tables::check_reference(catalog, &closure, draft);
-    tables::check_owned(catalog, wishes, &closure, sites, draft);
-    Ok((closure, kinds))
+    tables::check_owned(catalog, &closure, draft);
+    let uniques = constraints::uniques(catalog, &closure, wishes, sites, draft);
+    Ok(Sketch { closure, kinds, uniques })
 }
 
 /// What one catalog says of a plan for several sites: who owns what, and what is refused, edges
 /// between people left aside.
 pub(crate) fn outline(catalog: &Catalog, wishes: &Wishes) -> Result<(Closure, Vec<Refusal>)> {
     let mut draft = Draft::default();
-    let (closure, _) = sketch(catalog, wishes, 2, &mut draft)?;
-    Ok((closure, draft.refused))
+    let catalog = soft_keys::without(catalog, wishes);
+    let sketch = sketch(&catalog, wishes, 2, &mut draft)?;
+    Ok((sketch.closure, draft.refused))
 }
 
 /// The site whose schema stands for all: the first, in the user's order, that has the root table
@@ -294,52 +360,4 @@ fn check_engines(sites: &[Arc<dyn Site>], draft: &mut Draft) {
             );
         }
     }
-}
-
-async fn count_people(platform: &Platform, plan: &mut Plan) -> Result<()> {
-    let mut counts = SubjectCounts::default();
-    let mut held = 0;
-    for (at, site) in platform.sites.iter().enumerate() {
-        counts.by_site.entry(site.name().to_string()).or_insert(0);
-        if at != plan.template
-            && site.catalog().await?.table(&platform.closure.root().name).is_none()
-        {
-            continue;
-        }
-        platform
-            .visit(at, |person| {
-                let (residence, home) = platform.home_of(&person);
-                counts.total += 1;
-                counts.unknown_residence += u64::from(residence.territory.is_none());
-                counts.without_home += u64::from(home.is_none());
-                let home = home.unwrap_or(at);
-                let is_held = home != at && !platform.takes_people(home);
-                held += u64::from(is_held);
-                counts.to_move += u64::from(home != at && !is_held);
-                let name = platform.sites[home].name().to_string();
-                *counts.by_site.entry(name).or_insert(0) += 1;
-            })
-            .await?;
-    }
-    let share = |of: u64| {
-        let moved = u128::from(of) * u128::from(counts.to_move);
-        u64::try_from(moved.checked_div(u128::from(counts.total)).unwrap_or(0)).unwrap_or(u64::MAX)
-    };
-    let owned = || plan.tables.iter().filter(|table| table.kind == TableKind::Owned);
-    plan.rows_to_move = share(owned().map(|table| table.rows).sum());
-    plan.bytes_to_move = share(owned().map(|table| table.bytes).sum());
-    if held > 0 {
-        plan.warnings.push(format!(
-            "{held} people should live at a site on SQLite, to which nobody can move among sites \
-             on PostgreSQL; they stay where they are"
-        ));
-    }
-    if counts.without_home > 0 {
-        plan.warnings.push(format!(
-            "no [[homes]] rule matches {} people; they stay where they are",
-            counts.without_home
-        ));
-    }
-    plan.subjects = counts;
-    Ok(())
 }

@@ -1,5 +1,9 @@
 //! Making every site ready: schema, reference tables, journal and fences.
 
+mod drops;
+
+pub use drops::{KeyDrop, drop_keys, list_drops};
+
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::crossing::is_only_left;

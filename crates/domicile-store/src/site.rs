@@ -17,7 +17,6 @@
 mod records;
 
 use crate::catalog::{Catalog, Column, TableName};
-use crate::closure::Closure;
 use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
 use async_trait::async_trait;

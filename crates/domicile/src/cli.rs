@@ -51,9 +51,9 @@ pub(crate) enum Command {
     /// Read a database and write a first, commented configuration. Changes nothing in it.
     Init(InitArgs),
     /// Show what would move where, every edge that crosses people, and everything refused.
-    Plan,
+    Plan(PlanArgs),
     /// Make every site ready: schema, reference tables, journal and fences.
-    Prepare,
+    Prepare(PrepareArgs),
     /// Move everybody to their home. Stopped anywhere, it goes on when run again.
     Migrate(MigrateArgs),
     /// Count who is at home and who is not, with rate and time left while people move.
@@ -97,6 +97,27 @@ pub(crate) struct InitArgs {
     /// Write over a file that is there.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `plan`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Also write the plan as a Markdown document.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Also write the plan as one HTML page that can be read anywhere, printed and signed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// `prepare`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PrepareArgs {
+    /// First drop the foreign keys whose columns the configuration lists as soft, at every site.
+    /// The statements are listed, and a script that makes the keys again is written beside the
+    /// configuration.
+    #[arg(long)]
+    pub(crate) drop_crossing_keys: bool,
 }
 
 /// `migrate`

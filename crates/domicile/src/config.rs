@@ -18,6 +18,7 @@ use domicile_mover::migrate::Options;
 use domicile_mover::people::ResidenceColumns;
 use domicile_mover::plan::{TableKind, TableRule, Wishes};
 use jiff::{Span, SpanRelativeTo};
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) wishes: Wishes,
     /// When rows are deleted behind people.
     pub(crate) erase: Erase,
+    /// SHA-256 of the file, in hex: what a signed plan was made with.
+    pub(crate) digest: String,
 }
 
 /// One site and how to reach it.
@@ -113,6 +116,7 @@ impl Config {
         folder: &Path,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Config> {
+        let digest = sha256(text);
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let source = Source { name, text };
         let table = DeTable::parse(text).map_err(|error| source.refused(&error))?;
@@ -127,6 +131,7 @@ impl Config {
                 ..read_wishes(subjects, tables)?
             },
             erase: read_erase(&erase)?,
+            digest,
             sites,
         })
     }
@@ -145,6 +150,10 @@ impl Config {
     pub(crate) fn specs(&self) -> Vec<SiteSpec> {
         self.sites.iter().map(|site| site.spec.clone()).collect()
     }
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read_sites(

@@ -7,7 +7,9 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod document;
 mod exit;
+mod key_script;
 mod platform;
 mod screen;
 mod sites;
@@ -52,8 +54,8 @@ async fn run(cli: Cli) -> Result<Exit> {
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => commands::init::run(global, args).await,
-        Command::Plan => commands::plan::run(global).await,
-        Command::Prepare => commands::prepare::run(global).await,
+        Command::Plan(args) => commands::plan::run(global, &args).await,
+        Command::Prepare(args) => commands::prepare::run(global, &args).await,
         Command::Migrate(args) => commands::migrate::run(global, &args).await,
         Command::Status => commands::status::run(global).await,
         Command::Move(args) => commands::move_one::run(global, args).await,

@@ -86,7 +86,16 @@ pub(crate) async fn for_looking(config: &Config, sites: Vec<Arc<dyn Site>>) -> R
 
 /// Ends a command that must not go on while the plan refuses something.
 pub(crate) fn demand_accepted(plan: &Plan) -> Result<()> {
-    match plan.refused.as_slice() {
+    demand_none(&plan.refused)
+}
+
+/// The same, of a command that drops the keys which are refused until they are dropped.
+pub(crate) fn demand_accepted_but_keys(plan: &Plan) -> Result<()> {
+    demand_none(&plan.refused_otherwise())
+}
+
+fn demand_none(refused: &[Refusal]) -> Result<()> {
+    match refused {
         [] => Ok(()),
         [only] => Err(Failure::failed(format!("refused: {}: {}", only.what, only.why))
             .hint(only.hint.clone())),

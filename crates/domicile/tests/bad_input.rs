@@ -101,6 +101,21 @@ fn a_table_without_a_primary_key_is_refused_everywhere() {
 }
 
 #[test]
+fn a_plan_that_cannot_be_written() {
+    let platform = Platform::with_people(3);
+    std::fs::create_dir(platform.path("folder")).unwrap();
+    for (option, file) in [("--html", "nowhere/plan.html"), ("--markdown", "folder")] {
+        let told = platform.run(&["plan", option, file]);
+        told.failed_with(1, &["the plan cannot be written to", file, "a folder that exists"]);
+        assert_eq!(told.stdout, "", "nothing is printed as if all were well");
+    }
+    let written = platform.run(&["plan", "--html", "a.html", "--markdown", "folder/a.md"]).ok();
+    assert_eq!(written.stderr, "wrote folder/a.md\nwrote a.html\n");
+    let page = std::fs::read_to_string(platform.path("a.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
+}
+
+#[test]
 fn migrate_refuses_what_plan_refuses() {
     let platform = Platform::with_people(3);
     platform.run(&["prepare"]).ok();

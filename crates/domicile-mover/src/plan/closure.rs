@@ -105,7 +105,12 @@ fn edge_to_level(
         draft.refuse(
             table.name.to_string(),
             format!("{} lead to a person equally well", columns.join(" and ")),
-            format!("say which owns the row: [tables.{}] owner = \"{}\"", table.name, columns[0]),
+            format!(
+                "say which owns the row: [tables.{}] owner = {}; the plan's edges say what each \
+                 rule would do",
+                table.name,
+                super::edges::columns(&ways[0].0.columns)
+            ),
         );
     }
     ways.first().map(|(key, at)| edge(key, *at))

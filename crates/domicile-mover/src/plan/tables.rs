@@ -27,6 +27,14 @@ pub(super) fn check_rules(catalog: &Catalog, wishes: &Wishes, draft: &mut Draft)
             draft.refuse(written.clone(), "there is no such table", hint);
             continue;
         };
+        if rule.soft.contains(&rule.owner) {
+            let columns = rule.owner.join(", ");
+            draft.refuse(
+                written.clone(),
+                format!("{columns} is said to name the owner and to be soft"),
+                "take it out of one of the two",
+            );
+        }
         let named = rule.owner.iter().chain(rule.soft.iter().flatten());
         for column in named.chain(rule.categories.keys()) {
             if table.column(column).is_none() {
@@ -136,8 +144,10 @@ fn check_edges_between_kinds(
                 table.name.to_string(),
                 format!("{columns} → {}: {why}", key.parent),
                 format!(
-                    "declare another kind for one of them, or drop the foreign key {}",
-                    key.name
+                    "declare another kind for one of them, or keep the value without its key: set \
+                     [tables.{}] soft = [{}] and run domicile prepare --drop-crossing-keys",
+                    table.name,
+                    super::edges::columns(&key.columns)
                 ),
             );
         }
@@ -145,13 +155,7 @@ fn check_edges_between_kinds(
 }
 
 /// What about owned tables cannot be moved safely, and what should be known.
-pub(super) fn check_owned(
-    catalog: &Catalog,
-    wishes: &Wishes,
-    closure: &Closure,
-    sites: usize,
-    draft: &mut Draft,
-) {
+pub(super) fn check_owned(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
     for (at, owned) in closure.owned.iter().enumerate() {
         let Some(table) = catalog.table(&owned.name) else { continue };
         let name = table.name.to_string();
@@ -177,10 +181,7 @@ pub(super) fn check_owned(
             );
         }
         check_keys(table, closure, at, draft);
-        if sites > 1 {
-            check_uniques(table, wishes, draft);
-        }
-        warn(table, closure, at, sites, draft);
+        warn(table, closure, at, draft);
     }
 }
 
@@ -241,38 +242,7 @@ fn check_keys(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
     }
 }
 
-fn check_uniques(table: &Table, wishes: &Wishes, draft: &mut Draft) {
-    let accepted = wishes.rule(&table.name).map(|rule| rule.unique_per_site.as_slice());
-    for unique in &table.uniques {
-        if accepted.unwrap_or_default().contains(&unique.name) {
-            continue;
-        }
-        draft.refuse(
-            table.name.to_string(),
-            format!(
-                "{} would be unique at each site only, once people live at several",
-                unique.name
-            ),
-            format!("accept that: [tables.{}] unique_per_site = [\"{}\"]", table.name, unique.name),
-        );
-    }
-}
-
-fn warn(table: &Table, closure: &Closure, at: usize, sites: usize, draft: &mut Draft) {
-    for trigger in &table.triggers {
-        draft.warnings.push(format!(
-            "trigger {trigger} of {} does not fire for rows that move, where the mover's role may skip it",
-            table.name
-        ));
-    }
-    for column in table.columns.iter().filter(|column| draws_numbers(table, column)) {
-        draft.warnings.push(format!(
-            "{0}.{1} is numbered by each site for itself: once the application inserts at several sites, \
-             equal numbers collide when people move; give each site numbers of its own, at PostgreSQL by \
-             ALTER SEQUENCE … INCREMENT BY {2} and a different start at each",
-            table.name, column.name, sites
-        ));
-    }
+fn warn(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
     if let Some(edge) = &closure.owned[at].parent
         && !is_indexed(table, &edge.columns)
     {
@@ -282,20 +252,6 @@ fn warn(table: &Table, closure: &Closure, at: usize, sites: usize, draft: &mut D
             edge.columns.join(", ")
         ));
     }
-}
-
-/// Whether a key column takes its values from a counter that every site has for itself.
-fn draws_numbers(table: &Table, column: &Column) -> bool {
-    let default = column.default.as_deref().unwrap_or_default();
-    if table.foreign_keys.iter().any(|key| key.columns.contains(&column.name)) {
-        return false;
-    }
-    let is_alone = table.primary_key.as_slice() == [column.name.clone()];
-    default.starts_with("nextval(")
-        || default.ends_with("AS IDENTITY")
-        || (is_alone
-            && table.name.schema.is_none()
-            && column.type_name.eq_ignore_ascii_case("integer"))
 }
 
 /// Whether an index or key begins with these columns; judged by its definition's text.

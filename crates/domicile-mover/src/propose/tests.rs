@@ -52,6 +52,7 @@ fn table(name: &str, columns: &str, keys: &[&str]) -> Table {
         checks: Vec::new(),
         indexes: Vec::new(),
         triggers: Vec::new(),
+        triggers_always: Vec::new(),
         shape: Shape::Plain,
         left_out: Vec::new(),
         obstacles: Vec::new(),
@@ -61,7 +62,8 @@ fn table(name: &str, columns: &str, keys: &[&str]) -> Table {
 }
 
 fn looked_at(tables: Vec<Table>) -> Look {
-    let catalog = Catalog { tables, server: "a test".to_owned(), warnings: Vec::new() };
+    let catalog =
+        Catalog { tables, server: "a test".to_owned(), counters: Vec::new(), warnings: Vec::new() };
     Look { catalog, ..Look::default() }
 }
 
