@@ -148,7 +148,7 @@ fn ask_edges(look: &Look, table: &TableProposal, asked: &mut Vec<Question>) {
             continue;
         }
         let columns: Vec<String> = soft.iter().map(|soft| soft.names.join("+")).collect();
-        let drop = "; plan asks to drop the foreign key at every site";
+        let drop = "; prepare --drop-crossing-keys drops the foreign key at every site";
         asked.push(question(
             &table.table,
             format!(
