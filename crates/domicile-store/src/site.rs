@@ -183,6 +183,7 @@ pub trait Site: Send + Sync {
 pub trait Reference: Send {
     /// At the writing site: notes above `after`, at most `limit` of them, lowest first, with
     /// their rows, all read in one snapshot. A note of a lower number may be committed later.
+    /// Empty where nothing is installed.
     async fn changes(&mut self, after: i64, limit: u32) -> Result<ReferenceChanges>;
 
     /// At the writing site: forgets exactly these notes, once every other site has the rows.

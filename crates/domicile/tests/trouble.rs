@@ -91,6 +91,7 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         // The database that stands on it goes with its test; only the mount must not stay.
         let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+        let _ = std::fs::remove_dir(&self.0);
     }
 }
 

@@ -291,9 +291,14 @@ fn noted(table: &ReferenceTable, part: impl Fn(usize) -> String) -> String {
 impl Reference for PostgresReference {
     async fn changes(&mut self, after: i64, limit: u32) -> Result<ReferenceChanges> {
         let look = "SELECT EXISTS (SELECT 1 FROM domicile.changed c WHERE c.seq > $1)";
-        let row = self.session.client.query_one(look, &[&after]).await;
-        if !row.map_err(|e| self.session.failed(e))?.get::<_, bool>(0) {
-            return Ok(ReferenceChanges::default());
+        match self.session.client.query_one(look, &[&after]).await {
+            Ok(row) if row.get(0) => {}
+            Ok(_) => return Ok(ReferenceChanges::default()),
+            // Nothing is installed here, so nothing is noted.
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+                return Ok(ReferenceChanges::default());
+            }
+            Err(error) => return Err(self.session.failed(error)),
         }
         self.session.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let changes = self.read(after, limit).await;

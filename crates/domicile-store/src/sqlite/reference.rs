@@ -10,7 +10,7 @@ use crate::sqlite::fence::{Fence, Fenced};
 use crate::sqlite::install::{OUR_PREFIX, affinities_of};
 use crate::sqlite::load::Loader;
 use crate::sqlite::rows::{Cell, Reader, Writer};
-use crate::sqlite::{copy, crossing, digest, notes};
+use crate::sqlite::{copy, crossing, digest, install, notes};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domicile_model::SiteName;
@@ -285,6 +285,9 @@ impl Reference for SqliteReference {
         let tables = Arc::clone(&self.tables);
         let read = move |connection: &Connection| {
             reading(connection, "reading changed reference rows", || {
+                if !install::has_journal(connection)? {
+                    return Ok(ReferenceChanges::default());
+                }
                 let notes = tables.notes(connection, after, limit)?;
                 let noted: BTreeSet<usize> = notes.iter().filter_map(|note| note.table).collect();
                 let mut rows = Vec::new();

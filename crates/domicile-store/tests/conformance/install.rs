@@ -2,7 +2,7 @@
 
 use super::support::{Bed, End, Stage, WORLD, World, closure_of, look_again, refused};
 use domicile_model::State;
-use domicile_store::{Closure, Installation, Kind};
+use domicile_store::{Closure, Installation, Kind, ReferenceChanges};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(crate) async fn nothing_is_installed_at_first<B: Bed>() {
     let stage = Stage::<B>::bare(&WORLD).await;
     assert!(!stage.source.is_installed(&stage.installation()).await.unwrap());
     assert_eq!(stage.source.journal().await.unwrap(), []);
+    let mut reference = stage.source.reference(Arc::clone(&stage.closure)).await.unwrap();
+    assert_eq!(reference.changes(0, 10).await.unwrap(), ReferenceChanges::default());
 }
 
 pub(crate) async fn a_second_mover_is_refused<B: Bed>() {
