@@ -3,7 +3,7 @@
 //! The keys are those of fideslang 3.1 (Ethyca, CC-BY-4.0) under `user.` and `system.`, and two of
 //! our own, `user.biometric.face` and `user.biometric.keystroke_dynamics`. No other key exists.
 //!
-//! [`value`] reads single values, [`column`] judges a column from its name, type and a sample.
+//! [`value`] reads single values, [`mod@column`] judges a column from its name, type and a sample.
 
 pub mod column;
 mod keys;

@@ -1,6 +1,6 @@
 //! A first plan for a schema nobody here has seen: whose rows are whose, and why.
 //!
-//! [`look`] reads a catalog and bounded samples; [`propose`] is pure and makes decisions that can
+//! [`look()`] reads a catalog and bounded samples; [`propose()`] is pure and makes decisions that can
 //! stand, each with its reason. What is doubtful is decided the safe way and asked as a question;
 //! what cannot be decided is left open, so that a plan refuses until somebody answers.
 
