@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::locate::{Location, locate};
 use crate::people::Platform;
 use domicile_model::{SiteName, Subject};
-use domicile_store::Directive;
+use domicile_store::Change;
 
 /// Puts somebody on hold, or ends it: their rows neither move nor are erased. Every site is told.
 /// Returns where they are then.
@@ -13,7 +13,7 @@ pub async fn hold(
     subject: &Subject,
     reason: Option<String>,
 ) -> Result<Location> {
-    change(platform, subject, |directive| directive.hold = reason).await
+    change(platform, subject, &Change::Hold(reason)).await
 }
 
 /// Chooses somebody's home among the sites that the rule for their residence has, or leaves it to
@@ -29,7 +29,7 @@ pub async fn choose_home(
     {
         return Err(not_allowed(platform, &location, site));
     }
-    change(platform, subject, |directive| directive.home = home).await
+    change(platform, subject, &Change::Home(home)).await
 }
 
 fn not_allowed(platform: &Platform, location: &Location, site: &SiteName) -> Error {
@@ -51,19 +51,11 @@ fn not_allowed(platform: &Platform, location: &Location, site: &SiteName) -> Err
     )
 }
 
-async fn change(
-    platform: &Platform,
-    subject: &Subject,
-    change: impl FnOnce(&mut Directive),
-) -> Result<Location> {
+async fn change(platform: &Platform, subject: &Subject, change: &Change) -> Result<Location> {
     // Only people who exist: a slip of the key must not look like a hold.
     locate(platform, subject).await?;
-    let known = platform.directives.about(subject);
-    let mut directive =
-        known.unwrap_or_else(|| Directive { subject: subject.clone(), hold: None, home: None });
-    change(&mut directive);
     for site in &platform.sites {
-        site.direct(&directive).await?;
+        site.direct(subject, change).await?;
     }
     locate(platform, subject).await
 }

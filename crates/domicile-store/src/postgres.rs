@@ -2,6 +2,7 @@
 
 mod arrival;
 mod catalog;
+mod columns;
 mod departure;
 mod directive;
 mod erase;
@@ -23,8 +24,8 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample, Sharing, Site,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, Finding, Installation,
+    JournalEntry, KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample, Sharing, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -171,8 +172,8 @@ impl Site for PostgresSite {
         directive::read(&self.open().await?).await
     }
 
-    async fn direct(&self, directive: &Directive) -> Result<()> {
-        directive::write(&self.open().await?, directive).await
+    async fn direct(&self, subject: &Subject, change: &Change) -> Result<()> {
+        directive::write(&self.open().await?, subject, change).await
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {

@@ -28,9 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use records::{
-    Announcement, Decision, Directive, Engine, Erased, Extent, Finding, Horizon, Installation,
-    JournalEntry, KeyRemoval, Outcome, Person, ReferenceChanges, ReferenceNote, RowsRead,
-    SAMPLED_CHARS_MAX, Sample, Sharing, Stray, TableDigest, Touched,
+    Announcement, Change, Decision, Directive, Engine, Erased, Extent, Finding, Horizon,
+    Installation, JournalEntry, KeyRemoval, Outcome, Person, ReferenceChanges, ReferenceNote,
+    RowsRead, SAMPLED_CHARS_MAX, Sample, Sharing, Stray, TableDigest, Touched,
 };
 
 /// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.
@@ -142,10 +142,10 @@ pub trait Site: Send + Sync {
     /// What is directed about people here, ascending. Empty where nothing is installed.
     async fn directives(&self) -> Result<Vec<Directive>>;
 
-    /// Replaces what is directed about a person; neither hold nor home takes it back. Once a hold
-    /// is accepted no call announces or decides the person here, and none erases another row of
-    /// theirs; one that is doing so is waited for.
-    async fn direct(&self, directive: &Directive) -> Result<()>;
+    /// Directs one thing about a person and leaves the other as it is. Once a hold is accepted no
+    /// call announces or decides the person here, and none erases another row of theirs; one that
+    /// is doing so is waited for.
+    async fn direct(&self, subject: &Subject, change: &Change) -> Result<()>;
 
     /// Scans for rows without their owner and digests the reference tables, by queries that use
     /// nothing the mover wrote down.

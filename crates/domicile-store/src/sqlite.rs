@@ -43,8 +43,9 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable};
 use crate::error::{Error, Kind, Result};
 use crate::site::{
-    Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample, Sharing, Site,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, Finding, Installation,
+    JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample,
+    Sharing, Site,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
@@ -268,9 +269,9 @@ impl Site for SqliteSite {
         self.on_own(directive::read).await
     }
 
-    async fn direct(&self, directive: &Directive) -> Result<()> {
-        let directive = directive.clone();
-        self.on_own(move |connection| directive::write(connection, &directive)).await
+    async fn direct(&self, subject: &Subject, change: &Change) -> Result<()> {
+        let (subject, change) = (subject.clone(), change.clone());
+        self.on_own(move |connection| directive::write(connection, &subject, &change)).await
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {

@@ -53,6 +53,8 @@ pub(super) struct Tally {
     pub(super) rounds: u64,
     /// People who could not be moved, in earlier rounds.
     failing: BTreeMap<Subject, Failing>,
+    /// When the last round began.
+    round_began: Duration,
 }
 
 struct Failing {
@@ -86,10 +88,13 @@ impl Tally {
         report.failures.extend(uncleared);
     }
 
-    /// Remembers who failed in the round that has ended, and forgets who has moved since.
+    /// Remembers who failed in the round that has ended, and forgets who was tried and has moved.
     fn note_failing(&mut self, now: Duration) {
+        let tried_at = std::mem::replace(&mut self.round_began, now);
         let failed = std::mem::take(&mut self.totals.not_moved);
-        self.failing.retain(|_, failing| failing.next_try > now);
+        let again: BTreeSet<Subject> = failed.iter().map(|f| f.subject.clone()).collect();
+        self.failing
+            .retain(|subject, failing| failing.next_try > tried_at || again.contains(subject));
         for Failure { subject, reason } in failed {
             let tries = self.failing.get(&subject).map_or(0, |failing| failing.tries) + 1;
             let (first, most) = LEFT_ALONE;
@@ -104,9 +109,12 @@ impl Tally {
     pub(super) fn report(self) -> MigrateReport {
         let Tally { totals, erased, failing, .. } = self;
         let mut report = totals.report;
-        report.failed += (totals.not_moved.len() + failing.len()) as u64;
+        let now: BTreeSet<Subject> = totals.not_moved.iter().map(|f| f.subject.clone()).collect();
+        let earlier: Vec<_> =
+            failing.into_iter().filter(|(subject, _)| !now.contains(subject)).collect();
+        report.failed += (totals.not_moved.len() + earlier.len()) as u64;
         report.failures.extend(totals.not_moved);
-        let earlier = failing.into_iter();
+        let earlier = earlier.into_iter();
         report.failures.extend(earlier.map(|(subject, f)| Failure { subject, reason: f.reason }));
         report.rows = totals
             .arrived
@@ -119,5 +127,42 @@ impl Tally {
         report.pause_ms = Percentiles::of(totals.pauses);
         report.handover_ms = Percentiles::of(totals.handovers);
         report
+    }
+}
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// One round in which somebody fails, whenever they are tried.
+    fn round(tally: &mut Tally, now: u64) -> bool {
+        let subject = Subject::new("3".to_owned());
+        let mut listing = Listing::default();
+        listing.candidates.insert((0, 1), vec![subject.clone()]);
+        tally.begin_round(&mut listing, Vec::new(), Duration::from_secs(now));
+        let is_tried = !listing.candidates[&(0, 1)].is_empty();
+        if is_tried {
+            tally.totals.not_moved.push(Failure { subject, reason: "no".to_owned() });
+        }
+        is_tried
+    }
+
+    #[test]
+    fn whoever_fails_again_and_again_is_left_alone_longer_each_time() {
+        let mut tally = Tally::default();
+        let tried = (0..1000).filter(|now| round(&mut tally, *now)).count();
+        assert!(tried < 20, "tried {tried} times in 1000 s");
+    }
+
+    #[test]
+    fn whoever_failed_and_was_not_tried_again_is_in_the_report() {
+        let mut tally = Tally::default();
+        assert!(round(&mut tally, 0));
+        assert!(!round(&mut tally, 1));
+        // They are due, but a stop comes before their batch.
+        let mut listing = Listing::default();
+        listing.candidates.insert((0, 1), vec![Subject::new("3".to_owned())]);
+        tally.begin_round(&mut listing, Vec::new(), Duration::from_secs(60));
+        assert_eq!(tally.report().failed, 1);
     }
 }

@@ -6,8 +6,9 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Claim, Departure, Directive, Engine, Finding, Installation, JournalEntry,
-    KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample, Sharing, Site,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, Finding, Installation,
+    JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample,
+    Sharing, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -144,8 +145,8 @@ impl Site for Faulty {
         forward!(self, "site.directives", directives())
     }
 
-    async fn direct(&self, directive: &Directive) -> Result<()> {
-        forward!(self, "site.direct", direct(directive))
+    async fn direct(&self, subject: &Subject, change: &Change) -> Result<()> {
+        forward!(self, "site.direct", direct(subject, change))
     }
 
     async fn scan(&self, closure: &Closure) -> Result<Finding> {

@@ -1,5 +1,6 @@
 //! The side of a PostgreSQL site that people leave.
 
+use super::columns;
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
@@ -70,7 +71,7 @@ impl Departure for PostgresDeparture {
                 .execute("SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)", &[&LOCKS, &FLAG])
                 .await?;
             transaction.execute("SELECT pg_catalog.setval('domicile.flag', 1, true)", &[]).await?;
-            transaction
+            let rows = transaction
                 .query(
                     "INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer, fingerprint) \
                      SELECT u, 'moving', true, $1, $2, (SELECT domicile.fingerprint()) \
@@ -86,10 +87,12 @@ impl Departure for PostgresDeparture {
                      RETURNING s.subject",
                     &[&announcement.move_id.0, &announcement.peer.as_str(), &names],
                 )
-                .await
+                .await?;
+            Ok((rows, columns::changed(&transaction, &site, &self.closure).await?))
         };
         match run.await {
-            Ok(rows) => {
+            Ok((_, Some(changed))) => Err(changed),
+            Ok((rows, None)) => {
                 transaction.commit().await.map_err(|e| lost(&site, e))?;
                 Ok(subjects_of(&rows))
             }

@@ -3,14 +3,15 @@
 use super::install;
 use super::session::Session;
 use crate::error::{Error, Kind, Result};
-use crate::site::Directive;
+use crate::site::{Change, Directive};
 use domicile_model::{SiteName, Subject};
 
 pub(super) async fn read(session: &Session) -> Result<Vec<Directive>> {
     if !install::exists(session).await? {
         return Ok(Vec::new());
     }
-    let statement = "SELECT d.subject, d.hold, d.home FROM domicile.directive d ORDER BY 1";
+    let statement = "SELECT d.subject, d.hold, d.home FROM domicile.directive d \
+         WHERE d.hold IS NOT NULL OR d.home IS NOT NULL ORDER BY 1";
     let rows = session.client.query(statement, &[]).await.map_err(|e| session.failed(e))?;
     rows.iter()
         .map(|row| {
@@ -32,7 +33,7 @@ pub(super) async fn read(session: &Session) -> Result<Vec<Directive>> {
 
 /// The person's entry is updated with it: who is erasing holds its lock, and whoever waits for it
 /// looks at the entry again.
-pub(super) async fn write(session: &Session, directive: &Directive) -> Result<()> {
+pub(super) async fn write(session: &Session, subject: &Subject, change: &Change) -> Result<()> {
     if !install::exists(session).await? {
         return Err(Error::new(
             Kind::Operator,
@@ -40,16 +41,22 @@ pub(super) async fn write(session: &Session, directive: &Directive) -> Result<()
         )
         .hint("run domicile prepare"));
     }
-    let Directive { subject, hold, home } = directive;
-    let home = home.as_ref().map(SiteName::as_str);
-    let statement = "WITH entry AS (UPDATE domicile.subject s SET on_hold = ($2::text IS NOT NULL) \
-             WHERE s.subject = $1), \
-         kept AS (INSERT INTO domicile.directive (subject, hold, home) SELECT $1, $2, $3 \
-             WHERE $2::text IS NOT NULL OR $3::text IS NOT NULL \
-             ON CONFLICT (subject) DO UPDATE SET hold = excluded.hold, home = excluded.home, \
-                 since = excluded.since) \
-         DELETE FROM domicile.directive d WHERE d.subject = $1 \
-             AND $2::text IS NULL AND $3::text IS NULL";
-    let done = session.client.execute(statement, &[&subject.as_str(), hold, &home]).await;
+    let client = &session.client;
+    let done = match change {
+        Change::Hold(hold) => {
+            let statement = "WITH entry AS (UPDATE domicile.subject s \
+                     SET on_hold = ($2::text IS NOT NULL) WHERE s.subject = $1) \
+                 INSERT INTO domicile.directive (subject, hold) VALUES ($1, $2) \
+                 ON CONFLICT (subject) DO UPDATE SET hold = excluded.hold, since = excluded.since";
+            client.execute(statement, &[&subject.as_str(), hold]).await
+        }
+        Change::Home(home) => {
+            let statement = "INSERT INTO domicile.directive (subject, home) VALUES ($1, $2) \
+                 ON CONFLICT (subject) DO UPDATE SET home = excluded.home, since = excluded.since";
+            client
+                .execute(statement, &[&subject.as_str(), &home.as_ref().map(SiteName::as_str)])
+                .await
+        }
+    };
     done.map(drop).map_err(|e| session.failed(e))
 }

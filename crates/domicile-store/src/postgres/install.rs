@@ -315,6 +315,7 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
     if !exists(session).await? {
         return Ok(false);
     }
+    let is_writing = installation.reference_site == session.site;
     let script = script(installation, session, &session.role_literal().await?);
     let row = session
         .client
@@ -324,8 +325,8 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
                 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r AND t.tgenabled = 'A' \
                 AND t.tgname LIKE 'AA\\_domicile\\_fence%')), \
              (SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgparentid = 0 \
-                AND t.tgenabled <> 'D' AND t.tgname = 'AA_domicile_reference')",
-            &[],
+                AND t.tgname = 'AA_domicile_reference' AND (t.tgenabled = 'A' OR ($1 AND t.tgenabled = 'O')))",
+            &[&!is_writing],
         )
         .await
         .map_err(|e| session.failed(e))?;

@@ -146,13 +146,14 @@ impl PostgresReference {
                 continue;
             }
             let statement = format!(
-                "COPY (SELECT {columns} FROM (SELECT DISTINCT c.key FROM domicile.changed c \
-                 WHERE c.relation = {relation} AND c.seq > {after} AND c.seq <= {last}) AS c \
-                 JOIN {name} AS t0 ON {same}) TO STDOUT (FORMAT {format})",
+                "COPY (SELECT {columns} FROM {name} AS t0 WHERE ({keys}) IN (SELECT {noted} \
+                 FROM domicile.changed c WHERE c.relation = {relation} \
+                 AND c.seq > {after} AND c.seq <= {last})) TO STDOUT (FORMAT {format})",
                 columns = idents("t0.", &table.columns),
+                keys = idents("t0.", &table.key),
+                noted = casts(table, |place| format!("c.key[{}]", place + 1)).join(", "),
                 relation = literal(&table.name.sql()),
                 name = table.name.sql(),
-                same = noted(table, |place| format!("c.key[{}]", place + 1)),
                 format = copy_format(&table.user_types),
             );
             let mut rows = BytesMut::new();
@@ -227,8 +228,10 @@ impl PostgresReference {
         }
     }
 
-    /// Deletes the rows that went. They are locked first, so that whoever has just begun to refer
-    /// to one is seen.
+    /// Deletes the rows that went and that nobody here refers to. They are locked first and looked
+    /// at again, so that whoever has just begun to refer to one is seen. A row that somebody holds
+    /// is being referred to: it stays for now, since an application must not wait for us, nor we
+    /// for it.
     async fn remove(&self, at: usize, notes: &[&ReferenceNote]) -> Result<Vec<ReferenceNote>> {
         let table = &self.closure.reference[at];
         let keys: Vec<String> = notes
@@ -244,11 +247,6 @@ impl PostgresReference {
         );
         let client = &self.session.client;
         let failed = |e| self.session.failed(e);
-        let lock =
-            format!("SELECT 1 {gone} ORDER BY {} FOR UPDATE OF t0", idents("t0.", &table.key));
-        if client.query(&lock, &[&keys]).await.map_err(failed)?.is_empty() {
-            return Ok(Vec::new());
-        }
         let mut unreferred = String::new();
         for check in self.closure.checks.iter().filter(|check| check.parent == table.name) {
             // Writing to a String cannot fail.
@@ -259,13 +257,19 @@ impl PostgresReference {
                 equal("c0", &check.columns, "t0", &check.parent_columns)
             );
         }
+        let lock = format!(
+            "SELECT x.key {gone}{unreferred} ORDER BY {} FOR UPDATE OF t0 SKIP LOCKED",
+            idents("t0.", &table.key)
+        );
+        let locked = client.query(&lock, &[&keys]).await.map_err(failed)?;
+        let locked: Vec<&str> = locked.iter().map(|row| row.get(0)).collect();
         let delete = format!(
             "DELETE FROM {name} AS t1 USING (SELECT {keys} {gone}{unreferred}) AS z WHERE {same}",
             name = table.name.sql(),
             keys = idents("t0.", &table.key),
             same = equal("t1", &table.key, "z", &table.key),
         );
-        client.execute(&delete, &[&keys]).await.map_err(failed)?;
+        client.execute(&delete, &[&locked]).await.map_err(failed)?;
         let kept = client.query(&format!("SELECT x.key {gone}"), &[&keys]).await.map_err(failed)?;
         let kept: Vec<&str> = kept.iter().map(|row| row.get(0)).collect();
         let is_kept = |at: &usize| kept.contains(&keys[*at].as_str());
@@ -275,16 +279,20 @@ impl PostgresReference {
 
 /// The condition that row `t0` has the key whose texts `part` gives.
 fn noted(table: &ReferenceTable, part: impl Fn(usize) -> String) -> String {
+    let values = casts(table, part);
     let parts: Vec<String> = table
         .key
         .iter()
-        .enumerate()
-        .map(|(place, column)| {
-            let cast = table.type_of(column).unwrap_or("text");
-            format!("t0.{} = {}::{cast}", ident(column), part(place))
-        })
+        .zip(values)
+        .map(|(column, value)| format!("t0.{} = {value}", ident(column)))
         .collect();
     parts.join(" AND ")
+}
+
+/// A key's values, from the texts `part` gives.
+fn casts(table: &ReferenceTable, part: impl Fn(usize) -> String) -> Vec<String> {
+    let cast = |place: usize| table.type_of(&table.key[place]).unwrap_or("text").to_owned();
+    (0..table.key.len()).map(|place| format!("{}::{}", part(place), cast(place))).collect()
 }
 
 #[async_trait]

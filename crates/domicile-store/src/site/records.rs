@@ -287,3 +287,12 @@ pub struct RowsRead {
     /// Their bytes, in the form in which they travel.
     pub bytes: u64,
 }
+
+/// One thing that is directed about a person; `None` takes it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A hold, with its reason.
+    Hold(Option<String>),
+    /// A home.
+    Home(Option<SiteName>),
+}

@@ -1,7 +1,7 @@
 //! What somebody has directed about single people.
 
 use crate::error::{Error, Kind, Result};
-use crate::site::Directive;
+use crate::site::{Change, Directive};
 use crate::sqlite::catalog::list;
 use crate::sqlite::connection::{Doing, writing};
 use crate::sqlite::{install, journal};
@@ -16,7 +16,8 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<Directive>> {
     if !install::has_journal(connection)? {
         return Ok(Vec::new());
     }
-    let sql = "SELECT subject, hold, home FROM domicile_directive ORDER BY subject";
+    let sql = "SELECT subject, hold, home FROM domicile_directive
+               WHERE hold IS NOT NULL OR home IS NOT NULL ORDER BY subject";
     let lines = list(connection, sql, [], |row| {
         Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?))
     })?;
@@ -35,25 +36,22 @@ pub(super) fn read(connection: &Connection) -> Result<Vec<Directive>> {
 }
 
 /// Nobody erases or decides meanwhile: there is one writer at a time.
-pub(super) fn write(connection: &Connection, directive: &Directive) -> Result<()> {
+pub(super) fn write(connection: &Connection, subject: &Subject, change: &Change) -> Result<()> {
     if !install::has_journal(connection)? {
         return Err(Error::new(Kind::Operator, "nothing is installed here that could keep it")
             .hint("run domicile prepare"));
     }
     let doing = "keeping a directive";
-    let Directive { subject, hold, home } = directive;
+    let (column, value) = match change {
+        Change::Hold(hold) => ("hold", hold.as_deref()),
+        Change::Home(home) => ("home", home.as_ref().map(SiteName::as_str)),
+    };
     writing(connection, doing, || {
-        let sql = "DELETE FROM domicile_directive WHERE subject = ?1";
-        connection.execute(sql, [subject.as_str()]).doing(doing)?;
-        if hold.is_some() || home.is_some() {
-            let sql = format!(
-                "INSERT INTO domicile_directive (subject, hold, home, since)
-                 VALUES (?1, ?2, ?3, {})",
-                journal::NOW
-            );
-            let line = (subject.as_str(), hold, home.as_ref().map(SiteName::as_str));
-            connection.execute(&sql, line).doing(doing)?;
-        }
-        Ok(())
+        let sql = format!(
+            "INSERT INTO domicile_directive (subject, {column}, since) VALUES (?1, ?2, {now})
+             ON CONFLICT (subject) DO UPDATE SET {column} = excluded.{column}, since = excluded.since",
+            now = journal::NOW
+        );
+        connection.execute(&sql, (subject.as_str(), value)).doing(doing).map(drop)
     })
 }

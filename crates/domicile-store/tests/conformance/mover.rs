@@ -6,8 +6,8 @@ use super::support::{End, Stage, WORLD, people};
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::faulty::{Fault, Faults, Faulty};
 use domicile_store::{
-    Announcement, Arrival, Closure, Departure, Directive, Extent, Horizon, JournalEntry, Kind,
-    Outcome, Result, Site,
+    Announcement, Arrival, Change, Closure, Departure, Directive, Extent, Horizon, JournalEntry,
+    Kind, Outcome, Result, Site,
 };
 use futures_util::TryStreamExt;
 use std::sync::Arc;
@@ -149,7 +149,7 @@ impl Mover {
         let badges = from.digests(0).await?;
         assert_eq!((badges.len(), &badges), (3, &to.digests(0).await?));
         let bob = Directive { subject: Subject::new("2"), hold: Some("case 7".into()), home: None };
-        self.source.direct(&bob).await?;
+        self.source.direct(&bob.subject, &Change::Hold(bob.hold.clone())).await?;
         assert_eq!(self.source.directives().await?, [bob]);
         Ok(())
     }

@@ -1,0 +1,252 @@
+//! Schedules tried on reference tables that live, holds and the watch.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    dead_code,
+    reason = "helpers of tests; a failure should stop the test where it happens"
+)]
+
+mod world;
+
+use domicile_model::Subject;
+use domicile_mover::direct::{choose_home, hold};
+use domicile_mover::migrate::{migrate, watch};
+use domicile_mover::people::Platform;
+use domicile_mover::prepare::prepare;
+use domicile_mover::verify::verify;
+use domicile_testkit::connect;
+use std::time::Duration;
+use world::{World, options, surroundings};
+
+async fn superuser(world: &World, site: usize, sql: &str) {
+    let client = connect(&world.databases[site].superuser_url).await.unwrap();
+    client.batch_execute(sql).await.unwrap();
+}
+
+async fn number(world: &World, site: usize, sql: &str) -> i64 {
+    let client = connect(&world.databases[site].superuser_url).await.unwrap();
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+/// A prepared world of twelve whose schema has more than usual.
+async fn with(extra: &str) -> (World, Platform) {
+    let world = World::with(12).await;
+    world.app(0).await.batch_execute(extra).await.unwrap();
+    let plan = world.plan().await;
+    assert_eq!(plan.refused, []);
+    prepare(&world.sites().await, &plan).await.unwrap();
+    let platform = world.platform(&plan).await;
+    (world, platform)
+}
+
+async fn migrated(extra: &str) -> (World, Platform) {
+    let (world, platform) = with(extra).await;
+    again(&platform).await.unwrap();
+    (world, platform)
+}
+
+async fn again(platform: &Platform) -> Result<domicile_mover::report::MigrateReport, String> {
+    let (around, _stop) = surroundings();
+    match tokio::time::timeout(Duration::from_secs(10), migrate(platform, &options(), &around))
+        .await
+    {
+        Err(_) => Err("did not end in 10 s".to_owned()),
+        Ok(done) => done.map_err(|error| format!("{error:?}")),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_is_not_taken_away_by_a_home_chosen_at_the_same_moment() {
+    let (_world, platform) = with("").await;
+    let other = platform.clone();
+    let (mut lost, mut homeless) = (0, 0);
+    for id in [3_i64, 9] {
+        for _ in 0..15 {
+            let subject = Subject::new(id.to_string());
+            hold(&platform, &subject, None).await.unwrap();
+            let separate = Platform {
+                directives: domicile_mover::people::Directives::default(),
+                ..other.clone()
+            };
+            let (held, chosen) = tokio::join!(
+                hold(&platform, &subject, Some("a court".to_owned())),
+                choose_home(&separate, &subject, Some("dub1".parse().unwrap())),
+            );
+            held.unwrap();
+            chosen.unwrap();
+            platform.read_directives().await.unwrap();
+            let told = platform.directives.about(&subject).unwrap();
+            lost += u32::from(told.hold.is_none());
+            homeless += u32::from(told.home.is_none());
+        }
+    }
+    assert_eq!((lost, homeless), (0, 0), "holds and homes lost, of 30");
+}
+
+/// Changes one reference row of a shape and looks whether it is carried.
+async fn is_carried(extra: &str, change: &str, count: &str) {
+    let (world, platform) = migrated(extra).await;
+    world.app(0).await.batch_execute(change).await.unwrap();
+    let done = again(&platform).await;
+    assert!(done.is_ok(), "{done:?}");
+    assert_eq!(world.sum(count).await, 3, "{change}");
+    assert!(verify(&platform).await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_char_key() {
+    is_carried(
+        "create table kinds (code char(3) primary key, note text);
+         insert into kinds (code) values ('ab'), ('abc');
+         alter table users add column kind char(3) references kinds (code)",
+        "update kinds set note = 'x' where code = 'abc'; delete from kinds where code = 'ab'",
+        "select count(*) from kinds where note = 'x'",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn swapped_unique_values_and_moved_keys() {
+    is_carried(
+        "create table kinds (code int primary key, note text unique deferrable);
+         insert into kinds values (1, 'a'), (2, 'b');
+         alter table users add column kind int references kinds (code)",
+        "begin; set constraints all deferred; update kinds set note = case note when 'a' then 'b' else 'a' end; commit",
+        "select count(*) from kinds where code = 1 and note = 'b'",
+    )
+    .await;
+}
+
+/// A transaction at a home that refers to a row which the writing site has deleted.
+async fn with_a_kept_row() -> (World, Platform) {
+    let (world, platform) =
+        migrated("insert into badges select n, 'b' from generate_series(3, 9) n").await;
+    let app = world.app(1).await;
+    app.batch_execute("insert into users select n + 1000, 'FR', n from generate_series(3, 9) n")
+        .await
+        .unwrap();
+    world.app(0).await.batch_execute("delete from badges where id between 3 and 9").await.unwrap();
+    (world, platform)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_ends_on_a_stop_while_the_carrier_waits() {
+    let (world, platform) = with_a_kept_row().await;
+    let long = world.app(1).await;
+    long.batch_execute("begin; insert into users values (2001, 'FR', 9)").await.unwrap();
+    let (around, stop) = surroundings();
+    let watching = tokio::spawn(async move {
+        watch(&platform, &options(), &around, Duration::from_millis(50)).await
+    });
+    let client = connect(&world.databases[1].superuser_url).await.unwrap();
+    for _ in 0..200 {
+        let waiting: i64 = client.query_one("select count(*) from pg_stat_activity where datname = current_database() and application_name = 'domicile mover' and wait_event_type = 'Lock'", &[]).await.unwrap().get(0);
+        if waiting > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.send_replace(true);
+    let ended = tokio::time::timeout(Duration::from_secs(8), watching).await;
+    assert!(ended.is_ok(), "still running 8 s after the stop");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_at_a_home_does_not_deadlock_with_the_carrier() {
+    let (world, platform) = with_a_kept_row().await;
+    let app = world.app(1).await;
+    app.batch_execute("begin; insert into users values (2001, 'FR', 9)").await.unwrap();
+    let running = tokio::spawn(async move { again(&platform).await });
+    let client = connect(&world.databases[1].superuser_url).await.unwrap();
+    for _ in 0..300 {
+        let waiting: i64 = client.query_one("select count(*) from pg_stat_activity where datname = current_database() and application_name = 'domicile mover' and wait_event_type = 'Lock'", &[]).await.unwrap().get(0);
+        if waiting > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let second = app.batch_execute("insert into users values (2002, 'FR', 3); commit").await;
+    let ended = running.await.unwrap();
+    assert!(second.is_ok() && ended.is_ok(), "application: {second:?}; migrate: {:?}", ended.err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_trigger_that_a_restore_switched_back_wrongly() {
+    let (world, platform) = migrated("").await;
+    superuser(
+        &world,
+        0,
+        "alter table badges disable trigger all; alter table badges enable trigger all",
+    )
+    .await;
+    let plan = world.plan().await;
+    prepare(&world.sites().await, &plan).await.unwrap();
+    superuser(
+        &world,
+        0,
+        "set session_replication_role = replica; insert into badges values (77, 'x')",
+    )
+    .await;
+    again(&platform).await.unwrap();
+    assert_eq!(world.sum("select count(*) from badges where id = 77").await, 3);
+}
+
+/// Writes about somebody who moves, in transactions that first refer to a row kept here.
+async fn busy_with(app: domicile_testkit::tokio_postgres::Client, first: i64) -> u32 {
+    let mut done = 0;
+    for n in 0..100_000 {
+        let work = async {
+            app.batch_execute("begin").await?;
+            app.execute("insert into users values ($1, 'FR', 9)", &[&(first + n)]).await?;
+            app.batch_execute("select pg_sleep(0.002)").await?;
+            let rows =
+                app.execute("update users set writes = writes + 1 where id = 1003", &[]).await?;
+            app.batch_execute("commit").await?;
+            Ok::<u64, domicile_testkit::tokio_postgres::Error>(rows)
+        };
+        match work.await {
+            Ok(0) => return done,
+            Ok(_) => done += 1,
+            Err(error) if error.code().is_some_and(|code| code.code() == "DM001") => return done,
+            Err(_) => drop(app.batch_execute("rollback").await),
+        }
+    }
+    done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_door_and_the_carrier_do_not_wait_for_each_other() {
+    let (world, platform) = with_a_kept_row().await;
+    let app = world.app(1).await;
+    app.batch_execute("update users set badge_id = 1, country = 'US' where id = 1003")
+        .await
+        .unwrap();
+    let mut writers = Vec::new();
+    for at in 0..1 {
+        writers.push(tokio::spawn(busy_with(world.app(1).await, 1_000_000 * (at + 1))));
+    }
+    let migrating = tokio::spawn(async move { again(&platform).await });
+    let client = connect(&world.databases[1].superuser_url).await.unwrap();
+    let mut seen: Vec<String> = Vec::new();
+    while !migrating.is_finished() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let rows = client
+            .query(
+                "select pid || ' ' || application_name || ' ' || wait_event_type || '/' || wait_event \
+                 || ' blocked by ' || pg_blocking_pids(pid)::text || ' for ' || (clock_timestamp() - query_start)::text || ': ' || left(query, 60) \
+                 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' order by 1",
+                &[],
+            )
+            .await
+            .unwrap();
+        seen.push("--".to_owned());
+        seen.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+    }
+    let ended = migrating.await.unwrap();
+    for writer in &writers {
+        writer.abort();
+    }
+    assert!(ended.is_ok(), "{ended:?}\n{}", seen.join("\n"));
+}
