@@ -64,6 +64,8 @@ pub struct BatchReport {
     pub withdrawn: u64,
     /// Rows that arrived.
     pub rows: u64,
+    /// Shared rows that were sent along, once for each batch that refers to them.
+    pub shared_rows: u64,
     /// Bytes that travelled.
     pub bytes: u64,
     /// Rows compared.

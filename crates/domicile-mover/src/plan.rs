@@ -34,6 +34,8 @@ pub(crate) use tables::is_only_pointed_at;
 pub enum TableKind {
     /// Its rows belong to people.
     Owned,
+    /// Its rows belong to nobody and are copied to wherever somebody who refers to them lives.
+    Shared,
     /// The same rows at every site.
     Reference,
     /// Stays where it is; no personal data.
@@ -310,6 +312,7 @@ fn sketch(catalog: &Catalog, wishes: &Wishes, sites: usize, draft: &mut Draft) -
     let kinds = tables::kinds(catalog, wishes, &found, draft);
     let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
     tables::check_reference(catalog, &closure, draft);
+    tables::check_shared(catalog, &closure, draft);
     tables::check_owned(catalog, &closure, draft);
     let uniques = constraints::uniques(catalog, &closure, wishes, sites, draft);
     Ok(Sketch { closure, kinds, uniques })

@@ -95,7 +95,7 @@ async fn create_missing(
 ) -> Result<Vec<String>> {
     let (template, site) = (sites[template].as_ref(), sites[at].as_ref());
     let there = site.catalog().await?;
-    let owned = closure.owned.iter().map(|table| &table.name);
+    let owned = closure.tables().map(|table| &table.name);
     let reference = closure.reference.iter().map(|table| &table.name);
     let missing: Vec<TableName> =
         reference.chain(owned).filter(|name| there.table(name).is_none()).cloned().collect();

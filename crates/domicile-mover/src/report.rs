@@ -52,6 +52,8 @@ pub struct MigrateReport {
     pub failed: u64,
     /// Rows of the moved people, reference rows not counted.
     pub rows: u64,
+    /// Shared rows sent along with them, once for each batch that refers to them.
+    pub shared_rows: u64,
     /// Bytes that were copied between sites.
     pub bytes: u64,
     /// How long the run took.

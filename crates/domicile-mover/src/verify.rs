@@ -45,6 +45,19 @@ pub struct Drift {
     pub site: String,
 }
 
+/// Copies of shared rows at one site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedCount {
+    /// The site.
+    pub site: String,
+    /// The table.
+    pub table: String,
+    /// Its rows there.
+    pub rows: u64,
+    /// Those that nobody there refers to. Nothing moves or erases them.
+    pub unreferred: u64,
+}
+
 /// What a verification found. JSON fields are extended, never renamed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
@@ -64,6 +77,8 @@ pub struct VerifyReport {
     pub reference_drift: u64,
     /// Which.
     pub drift_found: Vec<Drift>,
+    /// Shared tables, per site. No fault.
+    pub shared: Vec<SharedCount>,
     /// People whose rows stand somewhere and are open nowhere: decided and not settled, or a site
     /// was restored.
     pub without_home: u64,
@@ -107,6 +122,12 @@ pub async fn verify(platform: &Platform) -> Result<VerifyReport> {
         let pending = journal.values().filter(|e| e.state == State::Moved).count() as u64;
         let finding = site.scan(&platform.closure).await?;
         report.pending_erasure += pending;
+        report.shared.extend(finding.shared.iter().map(|(table, rows, unreferred)| SharedCount {
+            site: site.name().to_string(),
+            table: table.to_string(),
+            rows: *rows,
+            unreferred: *unreferred,
+        }));
         report.sites.push(SiteCount {
             site: site.name().to_string(),
             subjects: 0,

@@ -1,6 +1,7 @@
 //! Which rows belong to a person: the root table and the tables that hang from it.
 
 use crate::catalog::TableName;
+use crate::sql::equal;
 
 /// How a row finds its owner one level up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,42 @@ impl ReferenceTable {
     }
 }
 
+/// How rows of an owned table refer to rows of a shared one, by a declared foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// The referring table's place in [`Closure::owned`].
+    pub owned: usize,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The shared table's columns they equal; unique there.
+    pub parent_columns: Vec<String>,
+}
+
+/// A table whose rows belong to nobody and travel with whoever refers to them: an address that two
+/// people live at. Each site that has somebody who refers to a row has a copy of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedTable {
+    /// The table; it has no parent.
+    pub table: OwnedTable,
+    /// Everything that refers to it.
+    pub referrers: Vec<Referrer>,
+}
+
+impl SharedTable {
+    /// The condition, in the SQL of both engines, that nobody refers to the row `alias`.
+    pub(crate) fn unreferred(&self, alias: &str, closure: &Closure) -> String {
+        let part = |referrer: &Referrer| {
+            format!(
+                "NOT EXISTS (SELECT 1 FROM {} AS c0 WHERE {})",
+                closure.owned[referrer.owned].name.sql(),
+                equal(alias, &referrer.parent_columns, "c0", &referrer.columns)
+            )
+        };
+        let parts: Vec<String> = self.referrers.iter().map(part).collect();
+        parts.join(" AND ")
+    }
+}
+
 /// A declared foreign key that must hold at the target after rows have arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -84,6 +121,9 @@ pub struct Check {
 pub struct Closure {
     /// The owned tables, root first, parents before children.
     pub owned: Vec<OwnedTable>,
+    /// The shared tables. Their places follow those of the owned ones wherever a table is named by
+    /// its place.
+    pub shared: Vec<SharedTable>,
     /// The reference tables, those referred to before those that refer.
     pub reference: Vec<ReferenceTable>,
     /// The foreign keys of owned tables, rechecked where they were not enforced.
@@ -96,6 +136,39 @@ impl Closure {
     /// The root table.
     pub fn root(&self) -> &OwnedTable {
         &self.owned[0]
+    }
+
+    /// How many tables have a place: the owned and the shared ones.
+    pub fn places(&self) -> usize {
+        self.owned.len() + self.shared.len()
+    }
+
+    /// Every table that has a place, in their order.
+    pub fn tables(&self) -> impl Iterator<Item = &OwnedTable> {
+        self.owned.iter().chain(self.shared.iter().map(|shared| &shared.table))
+    }
+
+    /// The owned or shared table at a place.
+    pub fn at(&self, place: usize) -> &OwnedTable {
+        match self.shared_at(place) {
+            Some(shared) => &shared.table,
+            None => &self.owned[place],
+        }
+    }
+
+    /// The shared table at a place, if it is one's.
+    pub fn shared_at(&self, place: usize) -> Option<&SharedTable> {
+        place.checked_sub(self.owned.len()).and_then(|at| self.shared.get(at))
+    }
+
+    /// The places of shared tables.
+    pub fn shared_places(&self) -> std::ops::Range<usize> {
+        self.owned.len()..self.places()
+    }
+
+    /// The order in which rows are loaded: what is referred to comes first.
+    pub fn loading_order(&self) -> impl Iterator<Item = usize> {
+        self.shared_places().chain(0..self.owned.len())
     }
 
     /// The tables directly below a table, by place.

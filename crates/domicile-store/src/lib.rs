@@ -16,7 +16,7 @@ pub mod sqlite;
 mod waiting;
 
 pub use catalog::{Catalog, Column, ForeignKey, Table, TableName};
-pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable};
+pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable, Referrer, SharedTable};
 pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Arrival, ByteStream, Change, Claim, Decision, Departure, Directive, Engine,

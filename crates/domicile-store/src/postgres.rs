@@ -17,6 +17,7 @@ mod sample;
 mod scan;
 mod schema;
 mod session;
+mod shared;
 mod text;
 mod waiting;
 

@@ -36,6 +36,7 @@ mod rows;
 mod sample;
 mod scan;
 mod schema;
+mod shared;
 mod stream;
 mod waiting;
 

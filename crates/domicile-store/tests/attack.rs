@@ -151,7 +151,7 @@ async fn a_deletion_caught_up_leaves_no_dangling_key_at_the_target() {
     let extent = Extent::Touched(lane.from.open_snapshot(&people(&["1"])).await.unwrap());
     lane.from.select(&extent).await.unwrap();
     lane.to.begin(&lane.coming, &extent).await.unwrap();
-    for table in 0..lane.tables {
+    for table in lane.tables.clone() {
         let rows = lane.from.export(table).await.unwrap();
         lane.to.import(table, rows).await.unwrap();
     }
@@ -214,6 +214,7 @@ const DEEP: World = World {
         ("replies", Some((&["comment_id"], "comments", &["id"], true))),
         ("likes", Some((&["user_id"], "users", &["id"], false))),
     ],
+    shared: &[],
     reference: &[],
     rows: "insert into users values (1), (2), (3), (10);
         insert into posts select n, n, (array[1, 2, 3, 10])[1 + n % 4], 'p' from generate_series(1, 12) n;
@@ -376,7 +377,9 @@ async fn a_copy_from_an_older_snapshot_does_not_undo_what_was_caught_up() {
     app.run("update posts set body = 'acknowledged' where id = 11").await.unwrap();
     first.catch_up().await;
     let people = Extent::People(who);
-    let late = ship(second.from.as_mut(), second.to.as_mut(), &second.coming, &people, 4).await;
+    let late =
+        ship(second.from.as_mut(), second.to.as_mut(), &second.coming, &people, &[0, 1, 2, 3])
+            .await;
     let decided = first.decide().await;
     let mut there = stage.app(End::Target).await;
     let body = there.rows("select body from posts where id = 11").await;

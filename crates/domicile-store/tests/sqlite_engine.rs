@@ -73,6 +73,7 @@ fn closure() -> Arc<Closure> {
             posts,
             table("comments", "id post_id slug score", "id", Some((1, "post_id", "id"))),
         ],
+        shared: Vec::new(),
         reference: Vec::new(),
         checks: vec![
             check("posts", "user_id", "users", 1),
@@ -621,6 +622,7 @@ async fn odd_names_composite_keys_and_odd_values() {
     root.columns = words("te\"nant no land");
     let closure = Arc::new(Closure {
         owned: vec![root, table("th ings", "k t n v", "k v", Some((0, "t n", "te\"nant no")))],
+        shared: Vec::new(),
         reference: Vec::new(),
         checks: Vec::new(),
         residence: words("land"),

@@ -341,13 +341,14 @@ fn read_reference_site(
 fn read_rule(table: &str, rule: document::Table) -> Result<TableRule> {
     let kind = rule.kind.as_deref().map(|kind| match kind {
         "owned" => Ok(TableKind::Owned),
+        "shared" => Ok(TableKind::Shared),
         "reference" => Ok(TableKind::Reference),
         "internal" => Ok(TableKind::Internal),
         other => {
-            let kinds = ["owned", "reference", "internal"];
+            let kinds = ["owned", "shared", "reference", "internal"];
             let near = kinds.iter().min_by_key(|kind| domicile_model::nearness(kind, other));
             Err(Failure::usage(format!("[tables.{table}] has the kind `{other}`")).hint(format!(
-                "the kinds are owned, reference and internal; the nearest is {}",
+                "the kinds are owned, shared, reference and internal; the nearest is {}",
                 near.unwrap_or(&"owned")
             )))
         }

@@ -72,7 +72,7 @@ pub(crate) async fn for_looking(config: &Config, sites: Vec<Arc<dyn Site>>) -> R
     let platform = of_plan(config, sites, &plan)?;
     for site in &platform.sites {
         let catalog = site.catalog().await?;
-        let owned = platform.closure.owned.iter().map(|table| &table.name);
+        let owned = platform.closure.tables().map(|table| &table.name);
         let reference = platform.closure.reference.iter().map(|table| &table.name);
         for table in owned.chain(reference) {
             if catalog.table(table).is_none() {

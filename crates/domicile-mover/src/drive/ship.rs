@@ -58,15 +58,19 @@ impl Drive<'_> {
         lane.source.select(&extent).await?;
         lane.target.begin(&announcement, &extent).await?;
         let bytes = Arc::new(AtomicU64::new(0));
-        let mut rows = 0;
-        for table in 0..lane.closure.owned.len() {
+        let (mut rows, mut shared_rows) = (0, 0);
+        for table in lane.closure.loading_order() {
             let counter = bytes.clone();
             let stream = lane.source.export(table).await?.inspect(move |piece| {
                 if let Ok(piece) = piece {
                     counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
                 }
             });
-            rows += lane.target.import(table, stream.boxed()).await?;
+            let count = lane.target.import(table, stream.boxed()).await?;
+            match lane.closure.shared_at(table) {
+                Some(_) => shared_rows += count,
+                None => rows += count,
+            }
         }
         let started = (lane.clock)();
         let (source, target) =
@@ -83,6 +87,7 @@ impl Drive<'_> {
         lane.source.close_snapshot().await?;
         lane.source.forget(&seqs).await?;
         self.report.rows += rows;
+        self.report.shared_rows += shared_rows;
         self.report.bytes += bytes.load(Ordering::Relaxed);
         self.report.compared_rows += comparison.rows;
         self.report.spent.comparing += compared.as_secs_f64();
@@ -104,7 +109,7 @@ impl Drive<'_> {
             let tables: BTreeSet<String> = comparison
                 .mismatches
                 .iter()
-                .map(|(_, table)| self.lane.closure.owned[*table].name.to_string())
+                .map(|(_, table)| self.lane.closure.at(*table).name.to_string())
                 .collect();
             let tables: Vec<String> = tables.into_iter().collect();
             return Some(format!(

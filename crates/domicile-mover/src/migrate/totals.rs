@@ -28,6 +28,7 @@ impl Totals {
         report.held += batch.moved.iter().filter(|s| unknown.contains(*s)).count() as u64;
         self.not_moved.extend(batch.failures);
         report.rows += batch.rows;
+        report.shared_rows += batch.shared_rows;
         report.bytes += batch.bytes;
         report.compared_rows += batch.compared_rows;
         report.mismatches += batch.mismatches;

@@ -3,7 +3,9 @@
 use super::{Draft, TableKind, Wishes};
 use crate::error::{Error, Result};
 use domicile_store::catalog::{Shape, Table};
-use domicile_store::closure::{Check, Closure, OwnedTable, ParentEdge, ReferenceTable};
+use domicile_store::closure::{
+    Check, Closure, OwnedTable, ParentEdge, ReferenceTable, Referrer, SharedTable,
+};
 use domicile_store::{Catalog, ForeignKey, TableName};
 use std::collections::BTreeMap;
 
@@ -54,7 +56,10 @@ pub(super) fn find(catalog: &Catalog, wishes: &Wishes, draft: &mut Draft) -> Res
 }
 
 fn may_be_owned(table: &Table, wishes: &Wishes) -> bool {
-    !matches!(kind_of(table, wishes), Some(TableKind::Reference | TableKind::Internal))
+    !matches!(
+        kind_of(table, wishes),
+        Some(TableKind::Reference | TableKind::Internal | TableKind::Shared)
+    )
 }
 
 fn kind_of(table: &Table, wishes: &Wishes) -> Option<TableKind> {
@@ -138,7 +143,10 @@ pub(super) fn complete(
         }));
     }
     let reference = in_order(catalog, kinds, draft);
-    Closure { owned, reference, checks, residence: wishes.residence.names() }
+    let is_shared = |table: &&Table| kinds.get(&table.name) == Some(&TableKind::Shared);
+    let shared =
+        catalog.tables.iter().filter(is_shared).map(|table| shared_table(table, &checks)).collect();
+    Closure { owned, shared, reference, checks, residence: wishes.residence.names() }
 }
 
 fn owned_table(table: &Table, parent: Option<ParentEdge>) -> OwnedTable {
@@ -157,6 +165,17 @@ fn owned_table(table: &Table, parent: Option<ParentEdge>) -> OwnedTable {
         key: table.primary_key.clone(),
         parent,
     }
+}
+
+/// A shared table with everything that refers to it.
+fn shared_table(table: &Table, checks: &[Check]) -> SharedTable {
+    let referrers = checks.iter().filter(|check| check.parent == table.name);
+    let referrers = referrers.map(|check| Referrer {
+        owned: check.owned,
+        columns: check.columns.clone(),
+        parent_columns: check.parent_columns.clone(),
+    });
+    SharedTable { table: owned_table(table, None), referrers: referrers.collect() }
 }
 
 /// Reference tables, those referred to before those that refer.

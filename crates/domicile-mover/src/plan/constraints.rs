@@ -34,7 +34,7 @@ fn owned<'a>(catalog: &'a Catalog, closure: &'a Closure) -> impl Iterator<Item =
     closure.owned.iter().filter_map(|owned| catalog.table(&owned.name))
 }
 
-/// Every unique constraint of an owned table, and the refusal of those that are not accepted; none
+/// Every unique constraint of an owned or shared table, and the refusal of those that are not accepted; none
 /// where there is one site only.
 pub(super) fn uniques(
     catalog: &Catalog,
@@ -44,7 +44,8 @@ pub(super) fn uniques(
     draft: &mut Draft,
 ) -> Vec<PlannedUnique> {
     let mut found = Vec::new();
-    for table in owned(catalog, closure).filter(|_| sites > 1) {
+    let tables = closure.tables().filter_map(|table| catalog.table(&table.name));
+    for table in tables.filter(|_| sites > 1) {
         let rule = wishes.rule(&table.name);
         for unique in &table.uniques {
             let accepted = rule.is_some_and(|rule| rule.unique_per_site.contains(&unique.name));

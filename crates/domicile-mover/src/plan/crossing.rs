@@ -115,7 +115,7 @@ pub(super) fn check(
         return;
     }
     let mut made: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let owned = closure.owned.iter().map(|table| &table.name);
+    let owned = closure.tables().map(|table| &table.name);
     for name in owned.chain(closure.reference.iter().map(|table| &table.name)) {
         let found = doubts.get(name).map(Vec::as_slice).unwrap_or_default();
         if !found.is_empty() {

@@ -52,7 +52,7 @@ const ROWID: &str = "SQLite gives one more than the largest number there, so no 
     people with larger numbers have moved in: let the application give the numbers, random ones \
     of 63 bits or each site every N-th";
 
-/// Every numbered column of an owned table. A column of a foreign key takes its numbers from the
+/// Every numbered column of an owned or shared table. A column of a foreign key takes its numbers from the
 /// parent, also where SQLite would number it.
 pub(super) fn list(
     sites: &[Arc<dyn Site>],
@@ -62,7 +62,7 @@ pub(super) fn list(
 ) -> Vec<PlannedSequence> {
     let is_owned = |counter: &&Counter| {
         let name = counter.table.to_string();
-        let owned = closure.owned.iter().any(|table| table.name.is_called(&name));
+        let owned = closure.tables().any(|table| table.name.is_called(&name));
         let table = catalogs[template].find(&name);
         owned
             && !table.is_some_and(|table| {

@@ -7,7 +7,7 @@ use domicile_store::{Closure, Sharing, Site, TableName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Rows of a reference or internal table that owned rows refer to.
+/// Rows of a shared, reference or internal table that owned rows refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SharedRows {
     /// The referring table.
@@ -81,9 +81,8 @@ pub(super) async fn check_own_rows(
                 columns.join(", ")
             ),
             format!(
-                "if they are nobody's personal data, set [tables.{to}] kind = \"reference\"; else \
-                 give {to} a column that refers to {table}, with a row for each person, and they \
-                 move along"
+                "set [tables.{to}] kind = \"shared\" to copy each row to wherever somebody who \
+                 refers to it lives, or kind = \"reference\" if they are nobody's personal data"
             ),
         );
     }

@@ -129,8 +129,14 @@ fn check_edges_between_kinds(
         for key in &table.foreign_keys {
             let columns = key.columns.join(", ");
             let why = match (kind, kinds.get(&key.parent)) {
-                (TableKind::Owned, Some(TableKind::Internal)) => {
+                (TableKind::Owned | TableKind::Shared, Some(TableKind::Internal)) => {
                     "refers to an internal table, which does not move"
+                }
+                (TableKind::Shared, Some(TableKind::Owned | TableKind::Shared)) => {
+                    "a shared table refers to rows that do not travel with it"
+                }
+                (TableKind::Reference | TableKind::Internal, Some(TableKind::Shared)) => {
+                    "refers to shared rows, which are only where people refer to them"
                 }
                 (TableKind::Reference, Some(TableKind::Owned | TableKind::Internal)) => {
                     "a reference table refers to rows that are not at every site"
@@ -182,6 +188,51 @@ pub(super) fn check_owned(catalog: &Catalog, closure: &Closure, draft: &mut Draf
         }
         check_keys(table, closure, at, draft);
         warn(table, closure, at, draft);
+    }
+}
+
+/// Shared rows are named by their keys, and travel for those who refer to them.
+pub(super) fn check_shared(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
+    for shared in &closure.shared {
+        let Some(table) = catalog.table(&shared.table.name) else { continue };
+        let name = table.name.to_string();
+        for obstacle in &table.obstacles {
+            draft.refuse(name.clone(), obstacle.clone(), "change it before the move");
+        }
+        if shared.referrers.is_empty() {
+            draft.refuse(
+                name.clone(),
+                "it is declared shared, but no foreign key of people's rows refers to it",
+                "add the foreign key, or declare it reference or internal",
+            );
+        }
+        if table.primary_key.is_empty() {
+            draft.refuse(
+                name.clone(),
+                "it has no primary key, so that a shared row cannot be named",
+                "give it one",
+            );
+        }
+        for column in table.primary_key.iter().filter_map(|column| table.column(column)) {
+            if column.generated || is_float(column) {
+                draft.refuse(
+                    name.clone(),
+                    format!("key column {} is generated or of a type that rounds", column.name),
+                    "use a stored key of an exact type",
+                );
+            }
+        }
+        for referrer in &shared.referrers {
+            let Some(child) = catalog.table(&closure.owned[referrer.owned].name) else { continue };
+            if !is_indexed(child, &referrer.columns) {
+                draft.warnings.push(format!(
+                    "no index of {} begins with {}: while people move, every change of a row of \
+                     {name} reads the whole table",
+                    child.name,
+                    referrer.columns.join(", ")
+                ));
+            }
+        }
     }
 }
 
@@ -278,7 +329,7 @@ pub(super) fn check_equal(
     closure: &Closure,
     draft: &mut Draft,
 ) {
-    let owned = closure.owned.iter().map(|table| &table.name);
+    let owned = closure.tables().map(|table| &table.name);
     let names: Vec<&TableName> =
         owned.chain(closure.reference.iter().map(|table| &table.name)).collect();
     for (at, catalog) in catalogs.iter().enumerate() {

@@ -18,7 +18,7 @@ pub(super) fn categories(
         Some(TableKind::Reference) => return Vec::new(),
         _ if table.name == root.name => Context::Person,
         Some(TableKind::Owned) if is_about_one(table) => Context::Person,
-        Some(TableKind::Owned) => Context::Owned,
+        Some(TableKind::Owned | TableKind::Shared) => Context::Owned,
         Some(TableKind::Internal) | None if is_personal(look, table) => {
             if names::is_staff(&table.name.name) { Context::Person } else { Context::Owned }
         }

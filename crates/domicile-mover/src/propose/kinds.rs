@@ -141,14 +141,26 @@ fn decide_one(look: &Look, root: &Table, owned: &[Owned], table: &Table, kinds: 
             "is it staff, who stay where they are? It holds personal data, and internal tables are \
              not moved",
         );
+    } else if is_shared_address(look, owned, table) {
+        kinds.set(
+            name,
+            TableKind::Shared,
+            "addresses that people's rows point at: a row goes along with whoever points at it",
+        );
+        kinds.ask(
+            name,
+            "may two people point at one row? Then each of their homes gets a copy, and the copies \
+             are changed apart from each other",
+        );
     } else if is_personal && is_pointed_at_by(look, owned, table) {
         kinds.leave_open(
             name,
             Some(TableKind::Internal),
             "it holds personal data, and people's rows point at it, not the other way round",
             &format!(
-                "A row that several people share has no one home: give it a column with a foreign \
-                 key to {}, or accept that it stays (soft for the columns that point at it)",
+                "If a row is only about those who point at it, it can go along with them: kind = \
+                 \"shared\". If it is a person of its own, give it a column with a foreign key to \
+                 {}, or accept that it stays (soft for the columns that point at it)",
                 root.name
             ),
         );
@@ -196,6 +208,24 @@ pub(super) fn is_personal(look: &Look, table: &Table) -> bool {
         STRONG.iter().any(|key| key.parse().is_ok_and(|strong| category.is_within(strong)))
     };
     subjects::personal(look, table, Context::Owned).into_iter().any(|(_, found)| is_strong(found))
+}
+
+/// Whether its rows are places where people live, and nothing but people's rows points at them.
+fn is_shared_address(look: &Look, owned: &[Owned], table: &Table) -> bool {
+    let street = "user.contact.address.street".parse::<Category>();
+    let has_street = subjects::personal(look, table, Context::Owned)
+        .into_iter()
+        .any(|(_, found)| street.as_ref().is_ok_and(|street| found.is_within(*street)));
+    let refers = |from: &Table| from.foreign_keys.iter().any(|key| key.parent == table.name);
+    let is_owned = |from: &Table| owned.iter().any(|found| found.name == from.name);
+    has_street
+        && is_pointed_at_by(look, owned, table)
+        && look.catalog.tables.iter().all(|from| is_owned(from) || !refers(from))
+        && table.foreign_keys.iter().all(|key| {
+            look.catalog.table(&key.parent).is_some_and(|parent| {
+                is_only_pointed_at(&look.catalog, parent) && !is_personal(look, parent)
+            })
+        })
 }
 
 fn is_pointed_at_by(look: &Look, owned: &[Owned], table: &Table) -> bool {

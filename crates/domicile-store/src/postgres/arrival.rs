@@ -5,6 +5,7 @@ use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
 use super::session::{FLAG, LOCKS, Session, Sessions};
+use super::shared;
 use super::text::{copy_format, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
@@ -141,6 +142,7 @@ impl PostgresArrival {
             self.refuse_newer(&copied).await?;
             extent::choose_people(&self.session, &self.closure, &copied).await?;
             erase::keep_referred(&self.session, &self.closure, &Chosen::People).await?;
+            shared::loosen_brought(&self.session, &self.closure, &Chosen::People).await?;
             extent::delete_chosen(&self.session, &self.closure, &Chosen::People).await?;
             self.session.batch("DELETE FROM pg_temp.domicile_batch").await?;
         }
@@ -211,7 +213,7 @@ impl Arrival for PostgresArrival {
     }
 
     async fn start_horizon(&mut self) -> Result<()> {
-        self.wait = Some(Wait::start(&self.session).await?);
+        self.wait = Some(Wait::start(&self.session, 1).await?);
         Ok(())
     }
 
@@ -240,6 +242,7 @@ impl Arrival for PostgresArrival {
             Extent::Touched(touched) => {
                 self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
                 erase::keep_referred(&self.session, &self.closure, &self.chosen).await?;
+                shared::loosen_brought(&self.session, &self.closure, &self.chosen).await?;
                 extent::delete_chosen(&self.session, &self.closure, &self.chosen).await?;
                 Ok(())
             }
@@ -247,9 +250,10 @@ impl Arrival for PostgresArrival {
     }
 
     async fn import(&mut self, table: usize, mut rows: ByteStream<'_>) -> Result<u64> {
-        let owned = &self.closure.owned[table];
+        let owned = self.closure.at(table);
         self.is_stale = true;
-        let is_staged = matches!(self.opened()?, Extent::Touched(_));
+        let is_shared = self.closure.shared_at(table).is_some();
+        let is_staged = is_shared || matches!(self.opened()?, Extent::Touched(_));
         // A table without chosen rows sends nothing, not even a header.
         let Some(first) = rows.next().await else { return Ok(0) };
         let stage = format!("pg_temp.domicile_stage_{table}");
@@ -266,7 +270,9 @@ impl Arrival for PostgresArrival {
             sink.feed(piece?).await.map_err(|e| self.failed(e))?;
         }
         let count = sink.as_mut().finish().await.map_err(|e| self.failed(e))?;
-        if is_staged && count > 0 {
+        if is_shared && count > 0 {
+            shared::put(&self.session, &self.closure, table).await?;
+        } else if is_staged && count > 0 {
             self.replace(table, &stage).await?;
         }
         Ok(count)
@@ -326,6 +332,7 @@ impl Arrival for PostgresArrival {
             )
             .await
             .map_err(|e| self.failed(e))?;
+        shared::sweep(&self.session, &self.closure).await?;
         self.session.batch("COMMIT").await
     }
 
@@ -380,6 +387,7 @@ impl Arrival for PostgresArrival {
                 )
                 .await
                 .map_err(|e| self.failed(e))?;
+            shared::sweep(&self.session, &self.closure).await?;
             self.session.batch("COMMIT").await
         };
         let done = run.await;

@@ -14,7 +14,7 @@ pub(super) async fn changed(
     site: &SiteName,
     closure: &Closure,
 ) -> Result<Option<Error>, tokio_postgres::Error> {
-    let names: Vec<String> = closure.owned.iter().map(|table| table.name.sql()).collect();
+    let names: Vec<String> = closure.tables().map(|table| table.name.sql()).collect();
     let statement = "SELECT t.place, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod) \
          FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY AS t(name, place) \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = pg_catalog.to_regclass(t.name) \
@@ -24,7 +24,7 @@ pub(super) async fn changed(
     for row in &rows {
         found.insert((row.get(0), row.get(1)), row.get(2));
     }
-    for (table, place) in closure.owned.iter().zip(1..) {
+    for (table, place) in closure.tables().zip(1..) {
         let known = table.columns.len() + table.generated.len();
         let is_same = |(column, of_type): (&String, &String)| {
             found.get(&(place, column.clone())) == Some(of_type)

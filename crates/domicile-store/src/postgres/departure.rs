@@ -104,7 +104,8 @@ impl Departure for PostgresDeparture {
     }
 
     async fn start_horizon(&mut self) -> Result<()> {
-        self.wait = Some(Wait::start(&self.writer).await?);
+        let rounds = if self.closure.shared.is_empty() { 1 } else { 2 };
+        self.wait = Some(Wait::start(&self.writer, rounds).await?);
         Ok(())
     }
 
@@ -138,9 +139,14 @@ impl Departure for PostgresDeparture {
         if self.chosen.is_empty_at(table) {
             return Ok(stream::empty().boxed());
         }
-        let owned = &self.closure.owned[table];
+        let owned = self.closure.at(table);
+        // Several people of a batch may refer to one shared row.
+        let once = match self.closure.shared_at(table) {
+            Some(_) => format!("DISTINCT ON ({}) ", idents("t0.", &owned.key)),
+            None => String::new(),
+        };
         let statement = format!(
-            "COPY (SELECT {} FROM {}) TO STDOUT (FORMAT {})",
+            "COPY (SELECT {once}{} FROM {}) TO STDOUT (FORMAT {})",
             idents("t0.", &owned.columns),
             extent::chosen_from(&self.closure, table, &self.chosen),
             copy_format(&owned.user_types),

@@ -2,6 +2,7 @@
 
 use super::extent::{self, Chosen};
 use super::session::Session;
+use super::shared;
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::Erased;
@@ -171,6 +172,7 @@ pub(super) async fn erase_in_transaction(
         return Ok(Erased { rows: 0, finished: true });
     }
     extent::choose_people(session, closure, &ours).await?;
+    shared::loosen(session, closure, &Chosen::People).await?;
     let mut counts = vec![0; closure.owned.len()];
     let mut left = limit;
     for at in (0..closure.owned.len()).rev() {
@@ -182,10 +184,12 @@ pub(super) async fn erase_in_transaction(
     }
     refuse_dangling(session, closure, &counts).await?;
     let finished = left > 0;
+    let mut rows = counts.iter().sum();
     if finished {
+        rows += shared::sweep(session, closure).await?;
         entomb(session, move_id, &ours).await?;
     }
-    Ok(Erased { rows: counts.iter().sum(), finished })
+    Ok(Erased { rows, finished })
 }
 
 /// Replaces the entries of people with nothing left here by tombstones.

@@ -4,6 +4,7 @@
 //! then reads from joins with those.
 
 use super::session::Session;
+use super::shared;
 use super::text::{owner_text, path_joins, record, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
@@ -40,7 +41,7 @@ pub(super) struct Picked {
 
 impl Picked {
     fn nothing(closure: &Closure) -> Picked {
-        let tables = closure.owned.len();
+        let tables = closure.places();
         Picked { rows: vec![0; tables], brings: vec![false; tables] }
     }
 }
@@ -55,7 +56,7 @@ pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Resul
         "CREATE TEMP TABLE domicile_batch ({}, subject text COLLATE \"C\") ON COMMIT DELETE ROWS;",
         parts.join(", ")
     );
-    for (at, table) in closure.owned.iter().enumerate() {
+    for (at, table) in closure.tables().enumerate() {
         let parts: Vec<String> = table
             .key
             .iter()
@@ -104,8 +105,8 @@ pub(super) fn people_from(closure: &Closure, table: usize) -> String {
 }
 
 /// `FROM t0 JOIN rows`, the chosen rows of a table.
-fn rows_from(closure: &Closure, table: usize) -> String {
-    let owned = &closure.owned[table];
+pub(super) fn rows_from(closure: &Closure, table: usize) -> String {
+    let owned = closure.at(table);
     format!(
         "{} AS t0 JOIN pg_temp.domicile_rows_{table} AS r ON {}",
         owned.name.sql(),
@@ -115,9 +116,10 @@ fn rows_from(closure: &Closure, table: usize) -> String {
 
 /// The chosen rows of a table.
 pub(super) fn chosen_from(closure: &Closure, table: usize, chosen: &Chosen) -> String {
-    match chosen {
-        Chosen::People => people_from(closure, table),
-        Chosen::Rows(_) => rows_from(closure, table),
+    match (chosen, closure.shared_at(table)) {
+        (Chosen::Rows(_), _) => rows_from(closure, table),
+        (Chosen::People, None) => people_from(closure, table),
+        (Chosen::People, Some(shared)) => shared::people_from(closure, shared),
     }
 }
 
@@ -139,13 +141,15 @@ pub(super) async fn choose_rows(
             picked.brings[at] |= here.iter().any(|note| note.below);
         }
     }
+    for at in closure.shared_places() {
+        picked.rows[at] = shared::choose(session, closure, at, touched, &picked.rows).await?;
+    }
     Ok(Chosen::Rows(picked))
 }
 
 async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
-    let texts: Vec<String> = (0..closure.owned.len())
-        .map(|at| format!("DELETE FROM pg_temp.domicile_rows_{at}"))
-        .collect();
+    let texts: Vec<String> =
+        (0..closure.places()).map(|at| format!("DELETE FROM pg_temp.domicile_rows_{at}")).collect();
     session.batch(&texts.join(";")).await
 }
 
@@ -264,8 +268,7 @@ pub(super) async fn delete_stale(
 /// The tables in which shipped rows wait until what they replace is gone.
 pub(super) async fn create_stages(session: &Session, closure: &Closure) -> Result<()> {
     let texts: Vec<String> = closure
-        .owned
-        .iter()
+        .tables()
         .enumerate()
         .map(|(at, table)| {
             let columns: Vec<String> = table
@@ -283,7 +286,7 @@ pub(super) async fn create_stages(session: &Session, closure: &Closure) -> Resul
     session.batch(&texts.join(";")).await
 }
 
-fn key_json(key: &[String]) -> String {
+pub(super) fn key_json(key: &[String]) -> String {
     serde_json::Value::from(key.to_vec()).to_string()
 }
 
@@ -316,7 +319,7 @@ pub(super) async fn digests(
     chosen: &Chosen,
 ) -> Result<Vec<TableDigest>> {
     let mut found = Vec::new();
-    for (at, table) in closure.owned.iter().enumerate() {
+    for (at, table) in closure.tables().enumerate() {
         if chosen.is_empty_at(at) {
             continue;
         }

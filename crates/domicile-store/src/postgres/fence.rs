@@ -6,8 +6,9 @@
 //! too; and named to sort before the engine's own foreign-key triggers, so that somebody who left
 //! is refused by name and not by a missing parent.
 
+use super::shared;
 use super::text::{key_array, key_text};
-use crate::closure::Closure;
+use crate::closure::{Closure, OwnedTable};
 use crate::sql::{equal, ident};
 use std::fmt::Write as _;
 
@@ -18,6 +19,7 @@ pub(super) fn script(closure: &Closure, mover: &str) -> String {
         text.push_str(&function(closure, at, mover));
         text.push_str(&triggers(closure, at, mover));
     }
+    text.push_str(&shared::script(closure, mover));
     text.push_str(RETIRE);
     text
 }
@@ -60,6 +62,7 @@ BEGIN
         {find_new}
     END IF;
     {hold}
+    {meet}
     IF v_old IS NOT NULL AND v_new IS NOT NULL AND v_new < v_old THEN
         PERFORM domicile.pass(v_new, {at}, {new_key}, true, v_below);
         PERFORM domicile.pass(v_old, {at}, {old_key}, false, v_below);
@@ -75,10 +78,11 @@ BEGIN
 END $f$;
 INSERT INTO domicile.guarded VALUES ({at}, {literal}::regclass);
 "#,
-        print = printing(closure, at),
+        print = printing(table),
         find_old = find_owner(closure, at, "OLD", "v_old"),
         find_new = find_owner(closure, at, "NEW", "v_new"),
         hold = hold_children(closure, at),
+        meet = shared::meet_new(closure, at),
         old_key = key_array("OLD", &table.key),
         new_key = key_array("NEW", &table.key),
         literal = crate::sql::literal(&table.name.sql()),
@@ -87,9 +91,8 @@ INSERT INTO domicile.guarded VALUES ({at}, {literal}::regclass);
 
 /// Settings without which the application's session would decide how a key is written down.
 /// Left out where the key's types have one text only: they cost a little at each call.
-fn printing(closure: &Closure, at: usize) -> &'static str {
+pub(super) fn printing(table: &OwnedTable) -> &'static str {
     const ONE_TEXT: [&str; 5] = ["smallint", "integer", "bigint", "uuid", "text"];
-    let table = &closure.owned[at];
     let has_one_text = |column: &String| {
         let name = table.type_of(column).unwrap_or_default();
         ONE_TEXT.contains(&name) || name.starts_with("character")
@@ -161,7 +164,17 @@ fn hold_children(closure: &Closure, at: usize) -> String {
 }
 
 fn triggers(closure: &Closure, at: usize, mover: &str) -> String {
-    let table = closure.owned[at].name.sql();
+    triggers_on(&closure.owned[at].name.sql(), at, |operation, rows| {
+        condition(closure, at, operation, rows, mover)
+    })
+}
+
+/// The triggers of a table. `condition` gives the WHEN of an operation, from its rows' names.
+pub(super) fn triggers_on(
+    table: &str,
+    at: usize,
+    condition: impl Fn(&str, &[&str]) -> String,
+) -> String {
     let mut text = String::new();
     for (operation, rows) in
         [("insert", &["NEW"][..]), ("update", &["OLD", "NEW"]), ("delete", &["OLD"])]
@@ -171,7 +184,7 @@ fn triggers(closure: &Closure, at: usize, mover: &str) -> String {
             "CREATE OR REPLACE TRIGGER \"AA_domicile_fence_{operation}\" AFTER {operation} ON {table}\n  \
              FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION domicile.fence_{at}();\n\
              ALTER TABLE {table} ENABLE ALWAYS TRIGGER \"AA_domicile_fence_{operation}\";\n",
-            condition = condition(closure, at, operation, rows, mover),
+            condition = condition(operation, rows),
         );
     }
     let _ = write!(
@@ -181,19 +194,31 @@ fn triggers(closure: &Closure, at: usize, mover: &str) -> String {
          EXECUTE pg_catalog.format('CREATE OR REPLACE TRIGGER \"AA_domicile_fence_truncate\" BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION domicile.fence_truncate()', v);\n\
          EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER \"AA_domicile_fence_truncate\"', v);\n\
          END LOOP; END $d$;\n",
-        name = crate::sql::literal(&table),
+        name = crate::sql::literal(table),
     );
     text
+}
+
+/// The test for the mover's own session.
+fn is_mover(mover: &str) -> String {
+    format!("session_user = {mover} AND pg_catalog.current_setting('domicile.mover', true) = 'on'")
+}
+
+/// The test for a write that somebody must look at; in the mover's session, for one that the mover
+/// did not name.
+pub(super) fn fenced(mover: &str, concerned: &str) -> String {
+    format!(
+        "pg_catalog.pg_sequence_last_value('domicile.flag'::regclass) IS NOT NULL AND \
+         CASE WHEN {} THEN pg_catalog.pg_trigger_depth() > 0 ELSE {concerned} END",
+        is_mover(mover)
+    )
 }
 
 /// When a trigger calls its function at all. The order of the tests is the order of their cost:
 /// the flag is a sequence and reads no table; the journal is one index look-up; the function is
 /// called last. A deep table finds its owner in the function only, so there the flag is the test.
 fn condition(closure: &Closure, at: usize, operation: &str, rows: &[&str], mover: &str) -> String {
-    let flag = "pg_catalog.pg_sequence_last_value('domicile.flag'::regclass) IS NOT NULL";
-    let is_mover = format!(
-        "session_user = {mover} AND pg_catalog.current_setting('domicile.mover', true) = 'on'"
-    );
+    let is_mover = is_mover(mover);
     let columns = closure.owner_columns(at);
     let concerned = if closure.is_direct(at) {
         let known: Vec<String> =
@@ -202,9 +227,7 @@ fn condition(closure: &Closure, at: usize, operation: &str, rows: &[&str], mover
     } else {
         "true".to_owned()
     };
-    let fenced = format!(
-        "{flag} AND CASE WHEN {is_mover} THEN pg_catalog.pg_trigger_depth() > 0 ELSE {concerned} END"
-    );
+    let fenced = fenced(mover, &concerned);
     if !remembers(closure, at) || operation == "delete" || !closure.is_direct(at) {
         return fenced;
     }

@@ -36,6 +36,11 @@ WHERE a.datname = pg_catalog.current_database() AND a.backend_xmin IS NOT NULL
   AND NOT (a.usename = session_user AND a.application_name = $1)";
 
 /// One wait.
+///
+/// Where rows are shared, one round is not enough. A writer from before may have begun to refer to a
+/// shared row without saying so, and another who changes that row meanwhile, and does see the
+/// announcement, does not see the reference before it is committed. So once the first round has
+/// passed, whoever is there then is waited for as well.
 pub(super) struct Wait {
     /// The first transaction number that had not begun when the wait started.
     bound: String,
@@ -44,6 +49,7 @@ pub(super) struct Wait {
     /// Prepared holders, listed once the others had ended.
     prepared: Option<BTreeSet<String>>,
     clean_looks: u32,
+    rounds_left: u32,
 }
 
 struct Holder {
@@ -67,7 +73,7 @@ async fn holders(session: &Session) -> Result<Vec<Holder>> {
 
 impl Wait {
     /// Notes who is there now; called after what must be seen has been committed.
-    pub(super) async fn start(session: &Session) -> Result<Wait> {
+    pub(super) async fn start(session: &Session, rounds: u32) -> Result<Wait> {
         let row = session
             .client
             .query_one(
@@ -79,7 +85,7 @@ impl Wait {
             .map_err(|e| session.failed(e))?;
         let holders = holders(session).await?;
         let holders = holders.into_iter().map(|holder| holder.transaction).collect();
-        Ok(Wait { bound: row.get(0), holders, prepared: None, clean_looks: 0 })
+        Ok(Wait { bound: row.get(0), holders, prepared: None, clean_looks: 0, rounds_left: rounds })
     }
 
     /// Looks once.
@@ -91,7 +97,14 @@ impl Wait {
         }
         self.clean_looks += 1;
         // A snapshot can pass from one session to another between two reads of the list.
-        if self.clean_looks >= 2 { Ok(Horizon::Passed) } else { Ok(Horizon::Waiting { blockers }) }
+        if self.clean_looks < 2 {
+            return Ok(Horizon::Waiting { blockers });
+        }
+        if self.rounds_left > 1 {
+            *self = Wait::start(session, self.rounds_left - 1).await?;
+            return Ok(Horizon::Waiting { blockers });
+        }
+        Ok(Horizon::Passed)
     }
 
     async fn blockers(&mut self, session: &Session) -> Result<Vec<String>> {

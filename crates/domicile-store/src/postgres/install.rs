@@ -52,6 +52,12 @@ CREATE TABLE IF NOT EXISTS domicile.directive (
     home text,
     since timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+-- Where who begins to refer to a shared row and who changes it meet.
+CREATE TABLE IF NOT EXISTS domicile.met (relation text, key text, times bigint NOT NULL DEFAULT 1, PRIMARY KEY (relation, key));
+-- Shared rows that somebody referred to who is gone from here.
+CREATE TABLE IF NOT EXISTS domicile.loose (relation text, key text, PRIMARY KEY (relation, key));
+-- Shared rows that a move brought here, as it brought them.
+CREATE TABLE IF NOT EXISTS domicile.brought (relation text, key text, digest bytea NOT NULL, PRIMARY KEY (relation, key));
 CREATE TABLE IF NOT EXISTS domicile.guarded (tbl integer PRIMARY KEY, relation regclass NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS domicile.flag;
 CREATE SEQUENCE IF NOT EXISTS domicile.refused;
@@ -108,6 +114,30 @@ BEGIN
         DETAIL = p_home, HINT = 'write to the new home';
 END $f$;
 
+-- Waits and locks as a writer about this person must, notes the change where the person is moving,
+-- and says in which state they are; nothing of somebody who is at home here.
+CREATE OR REPLACE FUNCTION domicile.note(p_subject text, p_table integer, p_key text[], p_below boolean)
+RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $f$
+DECLARE
+    v_state text;
+BEGIN
+    SELECT s.state INTO v_state FROM domicile.subject s WHERE s.subject = p_subject;
+    IF NOT FOUND THEN RETURN NULL; END IF;
+    -- While a person closes, only those who have written about them already may go on.
+    IF v_state = 'closing' AND NOT EXISTS (SELECT 1 FROM domicile.touched t
+            WHERE t.subject = p_subject AND t.xact = pg_current_xact_id()) THEN
+        PERFORM pg_advisory_xact_lock_shared(%CLOSING%, hashtext(p_subject));
+    END IF;
+    -- Held to the end of the writer's transaction: whoever decides must wait for it or skip.
+    SELECT s.state INTO v_state FROM domicile.subject s WHERE s.subject = p_subject FOR KEY SHARE;
+    IF NOT FOUND THEN RETURN 'gone'; END IF;
+    IF v_state IN ('moving', 'closing') THEN
+        INSERT INTO domicile.touched (subject, tbl, key, below) VALUES (p_subject, p_table, p_key, p_below);
+    END IF;
+    RETURN v_state;
+END $f$;
+
 CREATE OR REPLACE FUNCTION domicile.pass(p_subject text, p_table integer, p_key text[], p_entering boolean, p_below boolean)
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $f$
@@ -116,37 +146,21 @@ DECLARE
     v_peer text;
 BEGIN
     IF p_subject IS NULL THEN RETURN; END IF;
-    SELECT s.state INTO v_state FROM domicile.subject s WHERE s.subject = p_subject;
-    IF NOT FOUND THEN
-        IF p_entering THEN
-            SELECT g.home INTO v_peer FROM domicile.gone g WHERE g.subject = p_subject;
-            IF FOUND THEN PERFORM domicile.refuse(p_subject, v_peer); END IF;
-        END IF;
-        RETURN;
-    END IF;
-    -- While a person closes, only those who have written about them already may go on.
-    IF v_state = 'closing' AND NOT EXISTS (SELECT 1 FROM domicile.touched t
-            WHERE t.subject = p_subject AND t.xact = pg_current_xact_id()) THEN
-        PERFORM pg_advisory_xact_lock_shared(%CLOSING%, hashtext(p_subject));
-    END IF;
-    -- Held to the end of the writer's transaction: whoever decides must wait for it or skip.
-    SELECT s.state, s.peer INTO v_state, v_peer FROM domicile.subject s
-        WHERE s.subject = p_subject FOR KEY SHARE;
-    IF NOT FOUND THEN
-        SELECT g.home INTO v_peer FROM domicile.gone g WHERE g.subject = p_subject;
-        IF FOUND THEN PERFORM domicile.refuse(p_subject, v_peer); END IF;
-        RETURN;
-    END IF;
+    v_state := domicile.note(p_subject, p_table, p_key, p_below);
     IF v_state = 'moved' THEN
+        SELECT s.peer INTO v_peer FROM domicile.subject s WHERE s.subject = p_subject;
         PERFORM domicile.refuse(p_subject, v_peer);
     ELSIF v_state = 'arriving' THEN
+        SELECT s.peer INTO v_peer FROM domicile.subject s WHERE s.subject = p_subject;
         PERFORM nextval('domicile.refused');
         RAISE EXCEPTION USING ERRCODE = 'DM002', MESSAGE = 'this person is arriving here and not yet at home',
             DETAIL = v_peer, HINT = format('until then their home is %s', v_peer);
-    ELSIF v_state IN ('moving', 'closing') THEN
-        INSERT INTO domicile.touched (subject, tbl, key, below) VALUES (p_subject, p_table, p_key, p_below);
+    ELSIF v_state = 'gone' OR (v_state IS NULL AND p_entering) THEN
+        SELECT g.home INTO v_peer FROM domicile.gone g WHERE g.subject = p_subject;
+        IF FOUND THEN PERFORM domicile.refuse(p_subject, v_peer); END IF;
     END IF;
 END $f$;
+REVOKE ALL ON FUNCTION domicile.note(text, integer, text[], boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION domicile.pass(text, integer, text[], boolean, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION domicile.refuse(text, text) FROM PUBLIC;
 
@@ -357,6 +371,15 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
                 &[],
             )
             .await?;
+        transaction
+            .execute(
+                "DELETE FROM domicile.met WHERE NOT EXISTS \
+                 (SELECT 1 FROM domicile.subject WHERE fenced)",
+                &[],
+            )
+            .await?;
+        // What somebody held when their people's rows were erased.
+        transaction.execute("SELECT domicile.sweep()", &[]).await?;
         transaction
             .execute(
                 "DELETE FROM domicile.gone \

@@ -33,6 +33,16 @@ async fn scan_in_snapshot(session: &Session, closure: &Closure) -> Result<Findin
             finding.ownerless.extend(ownerless(session, closure, at).await?);
         }
     }
+    for shared in &closure.shared {
+        let name = shared.table.name.sql();
+        let statement = format!(
+            "SELECT count(*), count(*) FILTER (WHERE {}) FROM {name} AS t0",
+            shared.unreferred("t0", closure)
+        );
+        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        let count = |at| row.get::<_, i64>(at).unsigned_abs();
+        finding.shared.push((shared.table.name.clone(), count(0), count(1)));
+    }
     for table in &closure.reference {
         let statement = format!(
             "SELECT count(*), pg_catalog.sha256(coalesce(pg_catalog.string_agg(x.d, ''::bytea ORDER BY x.d), '')) \

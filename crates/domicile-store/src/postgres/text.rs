@@ -23,6 +23,21 @@ pub(super) fn key_array(alias: &str, columns: &[String]) -> String {
     format!("ARRAY[{}]", texts.join(", "))
 }
 
+/// The key's columns as the text of a JSON array of texts: one value that names a row.
+pub(super) fn key_json(alias: &str, columns: &[String]) -> String {
+    format!("pg_catalog.array_to_json({})::text", key_array(alias, columns))
+}
+
+/// The condition that the row `alias` has the key that `json`, a text of [`key_json`], names.
+pub(super) fn has_key(alias: &str, table: &OwnedTable, json: &str) -> String {
+    let part = |(place, column): (usize, &String)| {
+        let cast = table.type_of(column).unwrap_or("text");
+        format!("{alias}.{} = ({json}::json ->> {place})::{cast}", ident(column))
+    };
+    let parts: Vec<String> = table.key.iter().enumerate().map(part).collect();
+    parts.join(" AND ")
+}
+
 /// The typed parts of a subject, from the text column `subject` of `alias`.
 pub(super) fn subject_parts(alias: &str, root: &OwnedTable) -> Vec<String> {
     let cast = |at: usize| root.type_of(&root.key[at]).unwrap_or("text").to_owned();

@@ -229,6 +229,9 @@ pub struct Finding {
     pub ownerless: Vec<Stray>,
     /// Digest and row count of each reference table, in the closure's order.
     pub reference: Vec<(TableName, u64, [u8; 32])>,
+    /// Of each shared table, in the closure's order: its rows, and how many of them nobody here
+    /// refers to.
+    pub shared: Vec<(TableName, u64, u64)>,
     /// Rows of owned tables, all people together.
     pub rows: u64,
 }

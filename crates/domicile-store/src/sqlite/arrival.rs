@@ -11,7 +11,7 @@ use crate::sqlite::decision::still_held;
 use crate::sqlite::extent::{BATCH, Selection};
 use crate::sqlite::lane::{Lane, owned};
 use crate::sqlite::load::{Loader, feed};
-use crate::sqlite::{crossing, horizon, integrity, journal};
+use crate::sqlite::{crossing, horizon, integrity, journal, shared};
 use async_trait::async_trait;
 use domicile_model::{MoveId, SiteName, State, Subject};
 use rusqlite::Connection;
@@ -148,6 +148,7 @@ impl Arrival for SqliteArrival {
                 let brought = format!("{eligible} AND {BROUGHT}");
                 let cleared = selection
                     .choose(connection, &chosen, &brought)
+                    .and_then(|()| shared::loosen(connection, selection))
                     .and_then(|()| selection.delete(connection))
                     .and_then(|_| selection.choose(connection, &chosen, &eligible));
                 if cleared.is_err() {
@@ -201,6 +202,7 @@ impl Arrival for SqliteArrival {
         };
         let shipped = journal::ascending(&shipped);
         let eligible = arriving(&batch.announcement);
+        let closure = Arc::clone(self.lane.selection.closure());
         self.lane
             .work(move |connection, _| {
                 let doing = "committing a batch";
@@ -214,6 +216,7 @@ impl Arrival for SqliteArrival {
                 for subject in &shipped {
                     statement.execute((subject.as_str(), copied, count)).doing(doing)?;
                 }
+                shared::sweep_brought(connection, &closure)?;
                 connection.execute_batch("COMMIT").doing(doing)
             })
             .await?;
@@ -286,6 +289,10 @@ fn load(
     inlet: crate::sqlite::load::Inlet,
 ) -> Result<u64> {
     let closure: Arc<Closure> = Arc::clone(selection.closure());
+    if let Some(shared) = closure.shared_at(table) {
+        let mut putter = shared::Putter::new(connection, &shared.table)?;
+        return inlet.each(|row| putter.put(&row));
+    }
     let owned = owned(&closure, table)?;
     let mut loader = Loader::new(connection, &owned.name, &owned.columns)?;
     let mut stale = integrity::Stale::new(connection, selection, (peer.clone(), mark), table);
@@ -359,7 +366,9 @@ fn abandon(
         move_id.0
     );
     selection.choose_people(connection, subjects, &format!("{arriving} AND {BROUGHT}"))?;
+    shared::loosen(connection, selection)?;
     selection.delete(connection)?;
+    shared::sweep_brought(connection, selection.closure())?;
     selection.choose_people(connection, subjects, &arriving)?;
     let batch = crate::sqlite::extent::BATCH;
     let stand = format!(

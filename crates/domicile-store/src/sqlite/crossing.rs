@@ -17,6 +17,7 @@ const DOING: &str = "reading the schema";
 pub(super) fn local(closure: &Closure) -> Closure {
     let mut own = closure.clone();
     let owned = own.owned.iter_mut().map(|table| &mut table.name);
+    let owned = owned.chain(own.shared.iter_mut().map(|shared| &mut shared.table.name));
     let reference = own.reference.iter_mut().map(|table| &mut table.name);
     let checks = own.checks.iter_mut().flat_map(|check| [&mut check.child, &mut check.parent]);
     for name in owned.chain(reference).chain(checks) {

@@ -251,7 +251,7 @@ impl Departure for SqliteDeparture {
         let lane = self.snapshot()?;
         let owned = owned(lane.selection.closure(), table)?;
         let form = lane.selection.form();
-        let Some(rows) = lane.selection.rows(table) else {
+        let Some(rows) = lane.selection.rows_once(table) else {
             if form == Engine::Postgres {
                 return Ok(futures_util::stream::empty().boxed());
             }

@@ -48,14 +48,24 @@ pub(super) fn of_row(
     }
 }
 
+/// The same of as many parameters as there are columns.
+pub(super) fn of_parameters(columns: usize) -> String {
+    let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
+    over(&places)
+}
+
 fn own(alias: &str, columns: &[String]) -> String {
-    let over = |columns: &[String]| {
-        format!("{FUNCTION}({})", crate::sql::idents(&format!("{alias}."), columns))
-    };
-    if columns.len() <= ARGUMENTS_MAX {
-        return over(columns);
+    let named: Vec<String> =
+        columns.iter().map(|column| format!("{alias}.{}", crate::sql::ident(column))).collect();
+    over(&named)
+}
+
+fn over(values: &[String]) -> String {
+    let call = |values: &[String]| format!("{FUNCTION}({})", values.join(", "));
+    if values.len() <= ARGUMENTS_MAX {
+        return call(values);
     }
-    let parts: Vec<String> = columns.chunks(ARGUMENTS_MAX).map(over).collect();
+    let parts: Vec<String> = values.chunks(ARGUMENTS_MAX).map(call).collect();
     format!("{FUNCTION}({})", parts.join(", "))
 }
 

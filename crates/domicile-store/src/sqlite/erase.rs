@@ -9,7 +9,7 @@ use crate::sqlite::connection::Doing;
 use crate::sqlite::directive::NOT_ON_HOLD;
 use crate::sqlite::extent::{BATCH, Selection, pick};
 use crate::sqlite::keys::{self, Reference};
-use crate::sqlite::{journal, owner};
+use crate::sqlite::{journal, owner, shared};
 use domicile_model::{MoveId, Subject};
 use rusqlite::Connection;
 
@@ -35,6 +35,7 @@ pub(super) fn erase(
     let references = keys::references(connection)?;
     let mut left = limit.max(1);
     let mut erased = Erased::default();
+    shared::forget_loose(connection, &closure)?;
     for at in (0..closure.owned.len()).rev() {
         let Some(rows) = selection.rows(at) else {
             continue;
@@ -43,8 +44,12 @@ pub(super) fn erase(
         erased.rows += deleted;
         left = left.saturating_sub(deleted);
         if left == 0 {
-            return Ok(erased);
+            break;
         }
+    }
+    erased.rows += shared::sweep(connection, &closure)?;
+    if left == 0 {
+        return Ok(erased);
     }
     bury(connection, selection)?;
     erased.finished = true;
@@ -77,6 +82,7 @@ fn erase_from(
     for reference in references.iter().filter(|r| r.key.parent == owned.name) {
         refuse_dangling(connection, closure, at, reference)?;
     }
+    shared::loosen_doomed(connection, closure, at)?;
     let count = format!(
         "UPDATE domicile_subject
          SET erased = erased + (SELECT count(*) FROM {doomed} AS d WHERE d.subject = domicile_subject.subject)

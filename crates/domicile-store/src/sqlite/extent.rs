@@ -12,7 +12,7 @@ use crate::sql::{equal, idents};
 use crate::sqlite::catalog::Affinity;
 use crate::sqlite::connection::Doing;
 use crate::sqlite::rows::Cell;
-use crate::sqlite::{digest, install, notes, owner};
+use crate::sqlite::{digest, install, notes, owner, shared};
 use domicile_model::Subject;
 use rusqlite::{Connection, params_from_iter};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Selection {
              (subject TEXT PRIMARY KEY NOT NULL, {}) WITHOUT ROWID;",
             columns(person)
         );
-        for (at, owned) in closure.owned.iter().enumerate() {
+        for (at, owned) in closure.tables().enumerate() {
             let key = columns(owned.key.len());
             sql.push_str(&format!(
                 "CREATE TEMP TABLE domicile_note_{at} (subject TEXT NOT NULL, below INTEGER, {key});
@@ -63,6 +63,7 @@ impl Selection {
                    PRIMARY KEY ({key})) WITHOUT ROWID;"
             ));
         }
+        sql.push_str(&shared::temporary_tables(&closure));
         connection.execute_batch(&sql).doing("preparing a connection")?;
         Ok(Selection { closure, form, affinities, chosen: Chosen::Nothing })
     }
@@ -85,7 +86,7 @@ impl Selection {
     /// Chooses nothing.
     pub(super) fn clear(&mut self, connection: &Connection) -> Result<()> {
         let mut sql = format!("DELETE FROM {BATCH};");
-        for at in 0..self.closure.owned.len() {
+        for at in 0..self.closure.places() {
             sql.push_str(&format!("DELETE FROM {};DELETE FROM {};", note(at), pick(at)));
         }
         self.chosen = Chosen::Nothing;
@@ -105,7 +106,7 @@ impl Selection {
             Extent::Touched(notes) => {
                 self.clear(connection)?;
                 self.write_notes(connection, notes)?;
-                for at in 0..self.closure.owned.len() {
+                for at in 0..self.closure.places() {
                     let drop = format!("DELETE FROM {} WHERE NOT ({eligible})", note(at));
                     connection.execute(&drop, []).doing(DOING)?;
                 }
@@ -172,6 +173,12 @@ impl Selection {
             self.pick_children(connection, at)?;
             connection.execute(&sql, []).doing(DOING)?;
         }
+        for at in self.closure.shared_places() {
+            connection.execute(&format!("DELETE FROM {}", pick(at)), []).doing(DOING)?;
+            for sql in shared::picking(&self.closure, at) {
+                connection.execute(&sql, []).doing(DOING)?;
+            }
+        }
         self.chosen = Chosen::Picked;
         Ok(())
     }
@@ -223,16 +230,19 @@ impl Selection {
     /// The chosen rows of a table, called `t`, with the person in `b.subject`; as what follows
     /// FROM. `None` when nothing is chosen.
     pub(super) fn rows(&self, at: usize) -> Option<String> {
-        let owned = &self.closure.owned[at];
-        match self.chosen {
-            Chosen::Nothing => None,
-            Chosen::People => Some(owner::owned_rows(&self.closure, at, BATCH)),
-            Chosen::Picked => Some(format!(
-                "{} AS \"b\" CROSS JOIN {} AS \"t\" ON {}",
-                pick(at),
-                owned.name.sql(),
-                equal("\"t\"", &owned.key, "\"b\"", &owner::keys(owned.key.len()))
-            )),
+        match (self.chosen, self.closure.shared_at(at)) {
+            (Chosen::Nothing, _) => None,
+            (Chosen::People, None) => Some(owner::owned_rows(&self.closure, at, BATCH)),
+            (Chosen::People, Some(table)) => Some(shared::rows(&self.closure, table)),
+            (Chosen::Picked, _) => Some(picked(&self.closure, at)),
+        }
+    }
+
+    /// The same, each row once however many people it is chosen for, and without `b`.
+    pub(super) fn rows_once(&self, at: usize) -> Option<String> {
+        match (self.chosen, self.closure.shared_at(at)) {
+            (Chosen::People, Some(table)) => Some(shared::rows_once(&self.closure, table)),
+            _ => self.rows(at),
         }
     }
 
@@ -243,7 +253,7 @@ impl Selection {
             Chosen::People => "\"b\".subject",
             _ => "NULL",
         };
-        for (at, owned) in self.closure.owned.iter().enumerate() {
+        for (at, owned) in self.closure.tables().enumerate() {
             let Some(rows) = self.rows(at) else {
                 continue;
             };
@@ -279,7 +289,18 @@ fn note(at: usize) -> String {
     format!("temp.domicile_note_{at}")
 }
 
-/// The rows picked of an owned table.
+/// The picked rows of a table, called `t`, with the person in `b.subject`.
+pub(super) fn picked(closure: &Closure, at: usize) -> String {
+    let table = closure.at(at);
+    format!(
+        "{} AS \"b\" CROSS JOIN {} AS \"t\" ON {}",
+        pick(at),
+        table.name.sql(),
+        equal("\"t\"", &table.key, "\"b\"", &owner::keys(table.key.len()))
+    )
+}
+
+/// The rows picked of a table.
 pub(super) fn pick(at: usize) -> String {
     format!("temp.domicile_pick_{at}")
 }

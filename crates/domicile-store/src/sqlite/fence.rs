@@ -7,7 +7,7 @@
 //! the newest one, so the WHEN clause's look at the journal's primary key is always right.
 
 use crate::catalog::TableName;
-use crate::closure::Closure;
+use crate::closure::{Closure, OwnedTable};
 use crate::sql::{ident, literal};
 use crate::sqlite::catalog::Affinity;
 use crate::sqlite::install::FENCE_PREFIX;
@@ -83,7 +83,7 @@ pub(super) struct Fence {
 }
 
 /// Everybody somebody must look at.
-const ANYBODY: &str = "EXISTS (SELECT 1 FROM domicile_subject WHERE fenced = 1)";
+pub(super) const ANYBODY: &str = "EXISTS (SELECT 1 FROM domicile_subject WHERE fenced = 1)";
 
 /// The fences of one owned table.
 pub(super) fn of_table(
@@ -170,7 +170,7 @@ impl Writer<'_> {
                 format!("{rows} AND {owner} IN (SELECT subject FROM domicile_subject WHERE {what})")
             };
             when.push(format!("EXISTS (SELECT 1 {})", whose("fenced = 1")));
-            for (text, what) in self.refused_states() {
+            for (text, what) in refused_states(self.sites) {
                 body.push(format!("SELECT RAISE(ABORT, {}) {}", literal(&text), whose(&what)));
             }
             body.push(format!(
@@ -212,31 +212,8 @@ impl Writer<'_> {
         )
     }
 
-    /// The states in which a write is refused, each with the refusal's text.
-    fn refused_states(&self) -> Vec<(String, String)> {
-        let mut states: Vec<(String, String)> = self
-            .sites
-            .iter()
-            .map(|site| {
-                let what = format!("state = 'moved' AND peer = {}", literal(site.as_str()));
-                (moved_to(site), what)
-            })
-            .collect();
-        // Last, for a home that was taken out of the configuration since.
-        states.push((
-            "DM001 moved to another site: this person's rows live there now".to_owned(),
-            "state = 'moved'".to_owned(),
-        ));
-        states.push((
-            "DM002 not yet here: this person's rows are arriving, write at their old site"
-                .to_owned(),
-            "state = 'arriving'".to_owned(),
-        ));
-        states
-    }
-
     fn refusals(&self, subject: &str) -> Vec<String> {
-        self.refused_states()
+        refused_states(self.sites)
             .into_iter()
             .map(|(text, what)| {
                 format!(
@@ -275,32 +252,8 @@ impl Writer<'_> {
     /// A row whose key has no plain text cannot be named in a note, so it cannot change while its
     /// owner moves.
     fn unnamed(&self, row: &str, owner: &str) -> Vec<String> {
-        if self.fenced.rowid_alias {
-            return Vec::new();
-        }
-        let key = &self.closure.owned[self.at].key;
-        let unnamed: Vec<String> = key
-            .iter()
-            .zip(&self.fenced.key)
-            .map(|(column, affinity)| {
-                let named = if affinity.is_plain() {
-                    "'integer', 'text'"
-                } else {
-                    "'integer', 'text', 'blob'"
-                };
-                format!("typeof({row}.{}) NOT IN ({named})", ident(column))
-            })
-            .collect();
-        let text = format!(
-            "DM003 not while its owner moves: this row of {} has a key that is NULL or not exact",
-            self.name()
-        );
-        vec![format!(
-            "SELECT RAISE(ABORT, {}) FROM domicile_subject \
-             WHERE subject = {owner} AND state IN ('moving', 'closing') AND ({})",
-            literal(&text),
-            unnamed.join(" OR ")
-        )]
+        let table = &self.closure.owned[self.at];
+        unnamed(self.fenced, table, row, &format!("= {owner}"))
     }
 
     /// Whether an update may have brought or taken rows below: it changed the row's key, its way
@@ -330,15 +283,74 @@ impl Writer<'_> {
     }
 
     fn fence(&self, kind: &str, event: &str, when: &str, body: &[String]) -> Fence {
-        let name = format!("{FENCE_PREFIX}{}_{kind}", self.name().name);
-        let sql = format!(
-            "CREATE TRIGGER {} {event} ON {} FOR EACH ROW WHEN {when} BEGIN {}; END",
-            ident(&name),
-            ident(&self.name().name),
-            body.join("; ")
-        );
-        Fence { name, sql }
+        fence(&self.name().name, kind, event, when, body)
     }
+}
+
+/// A trigger of this table.
+pub(super) fn fence(table: &str, kind: &str, event: &str, when: &str, body: &[String]) -> Fence {
+    let name = format!("{FENCE_PREFIX}{table}_{kind}");
+    let sql = format!(
+        "CREATE TRIGGER {} {event} ON {} FOR EACH ROW WHEN {when} BEGIN {}; END",
+        ident(&name),
+        ident(table),
+        body.join("; ")
+    );
+    Fence { name, sql }
+}
+
+/// The states in which a write is refused, each with the refusal's text.
+pub(super) fn refused_states(sites: &[SiteName]) -> Vec<(String, String)> {
+    let mut states: Vec<(String, String)> = sites
+        .iter()
+        .map(|site| {
+            let what = format!("state = 'moved' AND peer = {}", literal(site.as_str()));
+            (moved_to(site), what)
+        })
+        .collect();
+    // Last, for a home that was taken out of the configuration since.
+    states.push((
+        "DM001 moved to another site: this person's rows live there now".to_owned(),
+        "state = 'moved'".to_owned(),
+    ));
+    states.push((
+        "DM002 not yet here: this person's rows are arriving, write at their old site".to_owned(),
+        "state = 'arriving'".to_owned(),
+    ));
+    states
+}
+
+/// Refuses a change of a row whose key a note cannot name, while somebody moves of whom `subject`
+/// holds.
+pub(super) fn unnamed(
+    fenced: &Fenced,
+    table: &OwnedTable,
+    row: &str,
+    subject: &str,
+) -> Vec<String> {
+    if fenced.rowid_alias {
+        return Vec::new();
+    }
+    let unnamed: Vec<String> = table
+        .key
+        .iter()
+        .zip(&fenced.key)
+        .map(|(column, affinity)| {
+            let named =
+                if affinity.is_plain() { "'integer', 'text'" } else { "'integer', 'text', 'blob'" };
+            format!("typeof({row}.{}) NOT IN ({named})", ident(column))
+        })
+        .collect();
+    let text = format!(
+        "DM003 not while its owner moves: this row of {} has a key that is NULL or not exact",
+        table.name
+    );
+    vec![format!(
+        "SELECT RAISE(ABORT, {}) FROM domicile_subject \
+         WHERE subject {subject} AND state IN ('moving', 'closing') AND ({})",
+        literal(&text),
+        unnamed.join(" OR ")
+    )]
 }
 
 fn moved_to(site: &SiteName) -> String {

@@ -9,7 +9,7 @@ use crate::sqlite::catalog::{Affinity, list};
 use crate::sqlite::connection::{Doing, reading, writing};
 use crate::sqlite::ddl;
 use crate::sqlite::fence::{self, Fence, Fenced, Term, UniqueKey};
-use crate::sqlite::{keys, reference, waiting};
+use crate::sqlite::{keys, reference, shared, waiting};
 use domicile_model::SiteName;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
@@ -21,13 +21,14 @@ pub(super) const OUR_PREFIX: &str = "AA_domicile_";
 pub(super) const FENCE_PREFIX: &str = "AA_domicile_fence_";
 
 /// The tables that are domicile's own.
-pub(super) const OUR_TABLES: [&str; 6] = [
+pub(super) const OUR_TABLES: [&str; 7] = [
     "domicile_subject",
     "domicile_touched",
     "domicile_gone",
     "domicile_site",
     "domicile_changed",
     "domicile_directive",
+    "domicile_brought",
 ];
 
 /// The journal's layout.
@@ -55,6 +56,8 @@ CREATE TABLE IF NOT EXISTS domicile_directive (
   subject TEXT PRIMARY KEY NOT NULL, hold TEXT, home TEXT, since TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS domicile_changed (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, key TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS domicile_brought (
+  tbl TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS domicile_site (
   key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
 ";
@@ -168,7 +171,7 @@ pub(super) fn require(connection: &Connection, closure: &Closure) -> Result<()> 
 /// Whether the journal's tables are there.
 pub(super) fn has_journal(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema
-               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5, ?6)";
+               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let found: i64 = connection.query_row(sql, OUR_TABLES, |row| row.get(0)).doing(DOING)?;
     Ok(usize::try_from(found) == Ok(OUR_TABLES.len()))
 }
@@ -202,6 +205,11 @@ fn digest(closure: &Closure) -> String {
         let said = (&owned.name.name, &owned.columns, &owned.generated, &owned.key, parent);
         hash.update(format!("{said:?}\n"));
     }
+    for shared in &closure.shared {
+        let table = &shared.table;
+        let said = (&table.name.name, &table.columns, &table.key, &shared.referrers);
+        hash.update(format!("{said:?}\n"));
+    }
     hex(&hash.finalize())
 }
 
@@ -222,6 +230,10 @@ fn wanted(
         let owned = &closure.owned[at];
         let fenced = fenced(connection, &owned.name, &owned.key)?;
         fences.extend(fence::of_table(closure, at, &installation.sites, &fenced));
+    }
+    for (at, shared) in closure.shared_places().zip(&closure.shared) {
+        let fenced = fenced(connection, &shared.table.name, &shared.table.key)?;
+        fences.extend(shared::fences(closure, at, shared, &installation.sites, &fenced));
     }
     for table in &closure.reference {
         let fenced = fenced(connection, &table.name, &table.key)?;
@@ -347,7 +359,7 @@ pub(super) fn key_affinities(
     connection: &Connection,
     closure: &Closure,
 ) -> Result<Vec<Vec<Affinity>>> {
-    let tables = closure.owned.iter().map(|owned| (&owned.name, owned.key.as_slice()));
+    let tables = closure.tables().map(|owned| (&owned.name, owned.key.as_slice()));
     affinities_of(connection, tables)
 }
 
@@ -368,7 +380,7 @@ pub(super) fn fingerprint(connection: &Connection, closure: &Closure) -> Result<
     let mut lines = statement.query([]).doing(doing)?;
     while let Some(line) = lines.next().doing(doing)? {
         let table: String = line.get(0).doing(doing)?;
-        if closure.owned.iter().any(|owned| owned.name.name == table) {
+        if closure.tables().any(|owned| owned.name.name == table) {
             for at in 0..4 {
                 let text: String = line.get(at).doing(doing)?;
                 hash.update(text.len().to_be_bytes());

@@ -47,10 +47,10 @@ impl Lane {
     }
 }
 
-/// The owned table at this place.
+/// The owned or shared table at this place.
 pub(super) fn owned(closure: &Closure, at: usize) -> Result<&crate::closure::OwnedTable> {
-    closure
-        .owned
-        .get(at)
-        .ok_or_else(|| Error::new(Kind::Never, format!("there is no owned table number {at}")))
+    if at < closure.places() {
+        return Ok(closure.at(at));
+    }
+    Err(Error::new(Kind::Never, format!("there is no owned table number {at}")))
 }

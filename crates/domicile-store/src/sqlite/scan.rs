@@ -24,6 +24,14 @@ pub(super) fn scan(connection: &Connection, closure: &Closure, form: Engine) -> 
                 finding.ownerless.extend(ownerless(connection, closure, at)?);
             }
         }
+        for shared in &closure.shared {
+            let name = shared.table.name.sql();
+            let all = count(connection, &format!("SELECT count(*) FROM {name}"))?;
+            let unreferred = shared.unreferred("\"t0\"", closure);
+            let sql = format!("SELECT count(*) FROM {name} AS \"t0\" WHERE {unreferred}");
+            let unreferred = count(connection, &sql)?;
+            finding.shared.push((shared.table.name.clone(), all, unreferred));
+        }
         for table in &closure.reference {
             let (columns, types) = (&table.columns, &table.types);
             let row = digest::of_row(form, "\"t\"", columns, types, &[]);

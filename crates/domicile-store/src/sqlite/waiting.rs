@@ -40,6 +40,6 @@ pub(super) fn forbids(
         }
     }
     let mut unerased = before.to_vec();
-    unerased.retain(|table| closure.owned.iter().all(|owned| owned.name.name != *table));
+    unerased.retain(|table| closure.tables().all(|owned| owned.name.name != *table));
     Ok(ForbiddenChange::of(uncopied, unerased))
 }

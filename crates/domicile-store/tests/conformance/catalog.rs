@@ -171,6 +171,7 @@ const KEYS: World = World {
         create index tickets_by_helper on tickets (helper) where helper is not null;
         create view helped_by as select helper, count(*) as n from tickets group by helper;",
     owned: &[("users", None), ("tickets", Some((&["user_id"], "users", &["id"], true)))],
+    shared: &[],
     reference: &[],
     rows: "
         insert into users values (1, 'Dublin', null), (2, 'Cork', 1);

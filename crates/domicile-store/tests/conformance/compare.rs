@@ -61,7 +61,7 @@ async fn import_until_refused(lane: &mut Lane) -> Option<Error> {
     lane.from.open_snapshot(&lane.leaving.subjects).await.unwrap();
     lane.from.select(&extent).await.unwrap();
     lane.to.begin(&lane.coming, &extent).await.unwrap();
-    for table in 0..lane.tables {
+    for table in lane.tables.clone() {
         let rows = lane.from.export(table).await.unwrap();
         if let Err(error) = lane.to.import(table, rows).await {
             return Some(error);

@@ -45,6 +45,7 @@ const REPLIES: World = World {
             id {id} primary key, user_id {id} not null references users (id),
             reply_to {id} references posts (id) on delete cascade);",
     owned: &[("users", None), ("posts", Some((&["user_id"], "users", &["id"], true)))],
+    shared: &[],
     reference: &[],
     rows: "
         insert into users values (1, 'Dublin'), (2, 'Cork');

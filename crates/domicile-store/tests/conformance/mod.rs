@@ -16,6 +16,7 @@ pub(crate) mod passing;
 pub(crate) mod reference;
 pub(crate) mod scan;
 pub(crate) mod shapes;
+pub(crate) mod shared;
 pub(crate) mod support;
 pub(crate) mod withdraw;
 
@@ -97,6 +98,19 @@ macro_rules! conformance {
                 an_undone_change_leaves_no_note,
                 the_same_changes_may_be_applied_twice,
                 replaced_and_emptied_rows_are_noted,
+            ]
+            shared: [
+                an_address_goes_along_and_stays_for_who_stays,
+                there_and_back_with_shared_rows_equals_the_start,
+                a_changed_address_is_shipped_for_who_refers_to_it,
+                an_address_changed_again_for_who_moves_later,
+                two_peoples_changes_stand_against_each_other,
+                an_address_no_longer_used_does_not_stay_at_the_target,
+                an_abandoned_arrival_takes_its_address_along,
+                an_address_of_people_who_left_is_refused,
+                an_address_everybody_left_is_erased_and_no_other,
+                a_child_before_its_address_is_shipped_with_it,
+                copies_are_counted,
             ]
             decide: [
                 what_was_touched_since_must_be_shipped_first,

@@ -115,7 +115,7 @@ pub(crate) async fn each_call_may_be_made_twice<B: Bed>() {
     for _ in 0..2 {
         assert_eq!(lane.from.open_snapshot(&who).await.unwrap(), notes);
         let extent = Extent::Touched(notes.clone());
-        ship(lane.from.as_mut(), lane.to.as_mut(), &lane.coming, &extent, lane.tables)
+        ship(lane.from.as_mut(), lane.to.as_mut(), &lane.coming, &extent, &lane.tables)
             .await
             .unwrap();
     }

@@ -114,7 +114,7 @@ pub(crate) async fn a_post_passed_on_and_back_while_an_older_snapshot_travels<B:
     let back = post(&stage, End::Source).await;
     giver.catch_up().await;
     let (from, to) = (receiver.from.as_mut(), receiver.to.as_mut());
-    let error = ship(from, to, &receiver.coming, &Extent::Touched(old), receiver.tables).await;
+    let error = ship(from, to, &receiver.coming, &Extent::Touched(old), &receiver.tables).await;
     assert_eq!(error.unwrap_err().kind(), Kind::RetryNow, "what is newer must not be replaced");
     receiver.to.roll_back().await.unwrap();
     receiver.from.close_snapshot().await.unwrap();

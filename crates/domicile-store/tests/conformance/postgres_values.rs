@@ -16,6 +16,7 @@ const TYPES: World = World {
             user_id uuid not null references users (id), at timestamptz not null, note text,
             primary key (user_id, at));",
     owned: &[("users", None), ("notes", Some((&["user_id"], "users", &["id"], true)))],
+    shared: &[],
     reference: &[],
     rows: "
         insert into users values (
@@ -67,6 +68,7 @@ const POINTS: World = World {
         create type point3 as (x int, y int, z text);
         create table users (id bigint primary key, city text, spot point3);",
     owned: &[("users", None)],
+    shared: &[],
     reference: &[],
     rows: "insert into users values (1, 'Dublin', (1, null, 'a,b'));",
 };
@@ -88,6 +90,7 @@ const PARTS: World = World {
         create table posts_low partition of posts for values from (0) to (100);
         create table posts_high partition of posts for values from (100) to (200);",
     owned: &[("users", None), ("posts", Some((&["user_id"], "users", &["id"], true)))],
+    shared: &[],
     reference: &[],
     rows: "
         insert into users values (1, 'Dublin'), (2, 'Cork');
@@ -155,7 +158,8 @@ async fn counters_triggers_and_what_takes_commits_back_are_told() {
             alter table posts enable always trigger stubborn;
             alter table posts enable replica trigger \"on replicas\";",
         owned: &[("users", None), ("posts", Some((&["user_id"], "users", &["id"], true)))],
-        reference: &[],
+        shared: &[],
+    reference: &[],
         rows: "insert into users (city) values ('Dublin'), ('Cork')",
     };
     let stage = Stage::<PostgresBed>::bare(&NUMBERED).await;

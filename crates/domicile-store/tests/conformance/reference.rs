@@ -11,6 +11,7 @@ const BADGES: World = World {
         create table users (id {id} primary key, badge_id {id} references badges (id));
         create index users_by_badge on users (badge_id);",
     owned: &[("users", None)],
+    shared: &[],
     reference: &["badges"],
     rows: "
         insert into badges values (7, 'founder', 1), (8, 'guest', 2), (9, 'bot', null);

@@ -21,6 +21,7 @@ const ODD: World = World {
         ),
         ("deeper Things", Some((&["thing"], "Their Things", &["Id"], true))),
     ],
+    shared: &[],
     reference: &[],
     rows: r#"
         insert into "Weird "" People" values
@@ -113,6 +114,7 @@ const THREADS: World = World {
             id {id} primary key, user_id {id} not null references users (id),
             reply_to {id} references posts (id));",
     owned: &[("users", None), ("posts", Some((&["user_id"], "users", &["id"], true)))],
+    shared: &[],
     reference: &[],
     rows: "
         insert into users values (1, 'Dublin'), (2, 'Cork');

@@ -9,6 +9,7 @@ const ANYTHING: World = World {
                  user_id integer not null references users (id), key text, value,
                  primary key (user_id, key)) without rowid;",
     owned: &[("users", None), ("notes", Some((&["user_id"], "users", &["id"], true)))],
+    shared: &[],
     reference: &[],
     rows: "insert into users values (1, 'Dublin', null);",
 };

@@ -137,9 +137,13 @@ fn summary(report: &Report) -> String {
     });
     let count = |kind: Option<TableKind>| proposal.tables.iter().filter(|t| t.kind == kind).count();
     line(format!(
-        "{} tables: {} owned, {} reference, {} internal, {} open",
+        "{} tables: {} owned, {}{} reference, {} internal, {} open",
         proposal.tables.len(),
         count(Some(TableKind::Owned)),
+        match count(Some(TableKind::Shared)) {
+            0 => String::new(),
+            shared => format!("{shared} shared, "),
+        },
         count(Some(TableKind::Reference)),
         count(Some(TableKind::Internal)),
         count(None),

@@ -144,6 +144,7 @@ fn text(report: &MigrateReport) -> String {
         row("on hold", count(report.on_hold)),
         row("failed", count(report.failed)),
         row("rows", count(report.rows)),
+        row("shared rows sent along", count(report.shared_rows)),
         row("rows compared", count(report.compared_rows)),
         row("  that differed", count(report.mismatches)),
         row("rows erased behind", count(report.erased_rows)),

@@ -112,6 +112,7 @@ fn table_row(table: &PlannedTable) -> Vec<String> {
     let kind = match table.kind {
         TableKind::Owned if table.owner.is_empty() => "one row per person".to_owned(),
         TableKind::Owned => format!("owned through {}", table.owner.join(", ")),
+        TableKind::Shared => "shared".to_owned(),
         TableKind::Reference => "reference".to_owned(),
         TableKind::Internal => "internal".to_owned(),
     };

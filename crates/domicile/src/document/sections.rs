@@ -133,6 +133,9 @@ fn ownership(plan: &Plan, blocks: &mut Vec<Block>) {
         let kind = match table.kind {
             TableKind::Owned if table.owner.is_empty() => "one row per person".to_owned(),
             TableKind::Owned => format!("owned through {}", table.owner.join(", ")),
+            TableKind::Shared => {
+                "shared: copied to wherever somebody who refers to them lives".to_owned()
+            }
             TableKind::Reference => "reference: the same rows at every site".to_owned(),
             TableKind::Internal => "internal: stays, no personal data".to_owned(),
         };

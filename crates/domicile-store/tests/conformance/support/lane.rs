@@ -23,7 +23,8 @@ pub(crate) struct Lane {
     pub(crate) leaving: Announcement,
     /// As the target is told.
     pub(crate) coming: Announcement,
-    pub(crate) tables: usize,
+    /// The places of the tables, in the order in which they are loaded.
+    pub(crate) tables: Vec<usize>,
 }
 
 impl Lane {
@@ -39,11 +40,20 @@ impl Lane {
 
     /// Copies everything and compares it.
     pub(crate) async fn copy(&mut self) {
+        self.try_to_copy().await.unwrap();
+    }
+
+    /// As [`Lane::copy`]; after an error nothing is open.
+    pub(crate) async fn try_to_copy(&mut self) -> Result<()> {
         let subjects = self.leaving.subjects.clone();
-        self.to.mark().await.unwrap();
-        let notes = self.from.open_snapshot(&subjects).await.unwrap();
-        self.ship(&Extent::People(subjects)).await.unwrap();
-        self.from.forget(&seqs_of(&notes)).await.unwrap();
+        self.to.mark().await?;
+        let notes = self.from.open_snapshot(&subjects).await?;
+        if let Err(error) = self.ship(&Extent::People(subjects)).await {
+            self.to.roll_back().await?;
+            self.from.close_snapshot().await?;
+            return Err(error);
+        }
+        self.from.forget(&seqs_of(&notes)).await
     }
 
     /// Ships what was touched since and compares it; returns the number of notes.
@@ -66,7 +76,7 @@ impl Lane {
     }
 
     async fn ship(&mut self, extent: &Extent) -> Result<()> {
-        ship(self.from.as_mut(), self.to.as_mut(), &self.coming, extent, self.tables).await
+        ship(self.from.as_mut(), self.to.as_mut(), &self.coming, extent, &self.tables).await
     }
 
     /// Tries once to decide everybody; each outcome by its name.
@@ -124,13 +134,13 @@ pub(crate) async fn ship(
     to: &mut dyn Arrival,
     coming: &Announcement,
     extent: &Extent,
-    tables: usize,
+    tables: &[usize],
 ) -> Result<()> {
     from.select(extent).await?;
     to.begin(coming, extent).await?;
-    for table in 0..tables {
-        let rows = from.export(table).await?;
-        to.import(table, rows).await?;
+    for table in tables {
+        let rows = from.export(*table).await?;
+        to.import(*table, rows).await?;
     }
     let [left, here] = [from.digests().await?, to.digests().await?];
     assert_eq!(digests_of(left), digests_of(here), "source and target read different rows");

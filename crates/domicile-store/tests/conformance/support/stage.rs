@@ -5,7 +5,7 @@ use domicile_model::{MoveId, State};
 use domicile_store::closure::Check;
 use domicile_store::{
     Announcement, Catalog, Closure, Installation, JournalEntry, OwnedTable, ParentEdge,
-    ReferenceTable, Site, Table,
+    ReferenceTable, Referrer, SharedTable, Site, Table,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,6 +16,8 @@ pub(crate) struct World {
     pub(crate) schema: &'static str,
     /// Who owns what, the root first.
     pub(crate) owned: &'static [Owned],
+    /// The shared tables.
+    pub(crate) shared: &'static [&'static str],
     /// The reference tables.
     pub(crate) reference: &'static [&'static str],
     /// The statements that make the rows.
@@ -49,6 +51,7 @@ pub(crate) const WORLD: World = World {
         ("comments", Some((&["post_id"], "posts", &["id"], true))),
         ("likes", Some((&["user_id"], "users", &["id"], false))),
     ],
+    shared: &[],
     reference: &["badges"],
     rows: "
         insert into badges (id, name) values (7, 'founder'), (8, 'guest');
@@ -154,7 +157,7 @@ impl<B: Bed> Stage<B> {
             to: self.site(end.other()).arrival(Arc::clone(&self.closure)).await.unwrap(),
             leaving: self.announcement(end, move_id, who),
             coming: self.announcement(end.other(), move_id, who),
-            tables: self.closure.owned.len(),
+            tables: self.closure.loading_order().collect(),
         }
     }
 
@@ -236,7 +239,7 @@ impl<B: Bed> Stage<B> {
 pub(crate) fn closure_of(world: &World, catalog: &Catalog) -> Closure {
     let table = |name: &str| catalog.find(name).unwrap_or_else(|| panic!("no table {name}"));
     let place = |name: &str| world.owned.iter().position(|(owned, _)| *owned == name).unwrap();
-    let owned = |(name, edge): &Owned| OwnedTable {
+    let plain = |name: &str, edge: Option<Edge>| OwnedTable {
         name: table(name).name.clone(),
         columns: table(name).copied_columns(),
         user_types: copied(table(name)).map(|column| column.user_type).collect(),
@@ -250,6 +253,7 @@ pub(crate) fn closure_of(world: &World, catalog: &Catalog) -> Closure {
             declared,
         }),
     };
+    let owned = |(name, edge): &Owned| plain(name, *edge);
     let reference = |name: &&str| ReferenceTable {
         name: table(name).name.clone(),
         columns: table(name).copied_columns(),
@@ -267,7 +271,23 @@ pub(crate) fn closure_of(world: &World, catalog: &Catalog) -> Closure {
             owned,
         })
     };
+    let shared = |name: &&str| SharedTable {
+        table: plain(name, None),
+        referrers: world
+            .owned
+            .iter()
+            .enumerate()
+            .flat_map(checks)
+            .filter(|check| check.parent.is_called(name))
+            .map(|check| Referrer {
+                owned: check.owned,
+                columns: check.columns,
+                parent_columns: check.parent_columns,
+            })
+            .collect(),
+    };
     Closure {
+        shared: world.shared.iter().map(shared).collect(),
         owned: world.owned.iter().map(owned).collect(),
         reference: world.reference.iter().map(reference).collect(),
         checks: world.owned.iter().enumerate().flat_map(checks).collect(),

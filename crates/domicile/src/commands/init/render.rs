@@ -229,8 +229,9 @@ fn place(table: &TableProposal, root: &str) -> usize {
         None => 0,
         Some(TableKind::Owned) if table.table == root => 1,
         Some(TableKind::Owned) => 2,
-        Some(TableKind::Internal) => 3,
-        Some(TableKind::Reference) => 4,
+        Some(TableKind::Shared) => 3,
+        Some(TableKind::Internal) => 4,
+        Some(TableKind::Reference) => 5,
     }
 }
 
@@ -266,6 +267,7 @@ fn is_silent(table: &TableProposal) -> bool {
 fn kind_of(table: &TableProposal) -> &'static str {
     match table.kind {
         Some(TableKind::Owned) => "owned",
+        Some(TableKind::Shared) => "shared",
         Some(TableKind::Reference) => "reference",
         Some(TableKind::Internal) => "internal",
         None => "open",

@@ -1,0 +1,449 @@
+//! Shared rows: nobody's, and copied to wherever somebody who refers to them lives.
+//!
+//! A change of a shared row is noted for every moving person who refers to it. Two writers can miss
+//! each other there: one who begins to refer to the row, and one who changes it and does not see
+//! the uncommitted reference. They meet at one row of `domicile.met`, which both write, so that one
+//! waits for the other, or is told to try again where its snapshot is too old to see what it waited
+//! for.
+//!
+//! A copy at the target is replaced only while it is what a move brought there. Where somebody at
+//! home has changed it since, two people's words stand against each other, and nothing is written.
+
+use super::extent::{self, Chosen, key_json as json_of};
+use super::fence;
+use super::session::Session;
+use super::text::{has_key, key_array, key_json, owner_text, path_joins, record};
+use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
+use crate::error::{Error, Kind, Result};
+use crate::site::Touched;
+use crate::sql::{equal, ident, idents, literal};
+use std::fmt::Write as _;
+
+/// Functions and triggers for every shared table. `mover` is a literal.
+pub(super) fn script(closure: &Closure, mover: &str) -> String {
+    let mut text = String::new();
+    for (place, shared) in closure.shared_places().zip(&closure.shared) {
+        let name = shared.table.name.sql();
+        let _ = writeln!(
+            text,
+            "{}INSERT INTO domicile.guarded VALUES ({place}, {}::regclass);",
+            function(closure, place, shared, mover),
+            literal(&name)
+        );
+        let condition = |_: &str, _: &[&str]| fence::fenced(mover, "true");
+        text.push_str(&fence::triggers_on(&name, place, condition));
+    }
+    text.push_str(&sweeping(closure));
+    text
+}
+
+/// What the trigger of a shared table does. Whoever refers to the row is found by reading; if they
+/// all have left, or are yet to come, the write is refused as one about them.
+fn function(closure: &Closure, place: usize, shared: &SharedTable, mover: &str) -> String {
+    let table = &shared.table;
+    format!(
+        r#"
+CREATE OR REPLACE FUNCTION domicile.fence_{place}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off{print} AS $f$
+DECLARE
+    v_owners text[];
+    v_owner text;
+    v_key text[];
+    v_state text;
+    v_away text;
+    v_here boolean;
+BEGIN
+    IF current_setting('domicile.mover', true) = 'on' AND session_user = {mover} THEN
+        RAISE EXCEPTION USING ERRCODE = 'DM003', MESSAGE = format('a cascade or trigger reached %I while a person was moved', TG_TABLE_NAME);
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        v_owners := {of_new};
+        v_key := {new_key};
+    ELSIF TG_OP = 'DELETE' THEN
+        v_owners := {of_old};
+        v_key := {old_key};
+    ELSE
+        v_key := {old_key};
+    END IF;
+    IF TG_OP <> 'INSERT' THEN {meet} END IF;
+    IF TG_OP = 'UPDATE' THEN
+        {meet_new}
+        v_owners := {of_old} || {of_new};
+    END IF;
+    -- NULL stands for rows that belong to nobody.
+    v_here := EXISTS (SELECT 1 FROM unnest(v_owners) AS o(o) WHERE o.o IS NULL
+        OR NOT EXISTS (SELECT 1 FROM domicile.subject s WHERE s.subject = o.o AND s.fenced));
+    FOR v_owner IN SELECT DISTINCT o.o COLLATE "C" FROM unnest(v_owners) AS o(o)
+            JOIN domicile.subject s ON s.subject = o.o AND s.fenced ORDER BY 1 LOOP
+        v_state := domicile.note(v_owner, {place}, v_key, false);
+        IF TG_OP = 'UPDATE' AND v_state IN ('moving', 'closing') AND {new_key} IS DISTINCT FROM v_key THEN
+            PERFORM domicile.note(v_owner, {place}, {new_key}, false);
+        END IF;
+        IF v_state IN ('moved', 'arriving') THEN
+            v_away := v_owner;
+        ELSE
+            v_here := true;
+        END IF;
+    END LOOP;
+    IF v_away IS NOT NULL AND NOT v_here THEN
+        PERFORM domicile.pass(v_away, {place}, v_key, false, false);
+    END IF;
+    RETURN NULL;
+END $f$;
+"#,
+        print = fence::printing(table),
+        of_old = owners(closure, shared, "OLD"),
+        of_new = owners(closure, shared, "NEW"),
+        old_key = key_array("OLD", &table.key),
+        new_key = key_array("NEW", &table.key),
+        meet = meet(table, "array_to_json(v_key)::text"),
+        meet_new = format_args!(
+            "IF {new} IS DISTINCT FROM v_key THEN {} END IF;",
+            meet(table, &key_json("NEW", &table.key)),
+            new = key_array("NEW", &table.key)
+        ),
+    )
+}
+
+/// The statement by which two writers meet over a shared row.
+fn meet(table: &OwnedTable, key: &str) -> String {
+    format!(
+        "INSERT INTO domicile.met AS m (relation, key) VALUES ({}, {key}) \
+         ON CONFLICT (relation, key) DO UPDATE SET times = m.times + 1;",
+        literal(&table.name.sql())
+    )
+}
+
+/// Everybody who refers to the row, as an array.
+fn owners(closure: &Closure, shared: &SharedTable, row: &str) -> String {
+    let part = |referrer: &Referrer| {
+        format!(
+            "SELECT {} FROM {} WHERE {}",
+            owner_text(closure, referrer.owned),
+            path_joins(closure, referrer.owned).0,
+            equal("t0", &referrer.columns, row, &referrer.parent_columns),
+        )
+    };
+    let parts: Vec<String> = shared.referrers.iter().map(part).collect();
+    format!("ARRAY({})", parts.join(" UNION "))
+}
+
+/// What the fence of an owned table does when a row of somebody who is moving comes to refer to
+/// shared rows, by itself or by rows below that come with it.
+pub(super) fn meet_new(closure: &Closure, at: usize) -> String {
+    let (mut own, mut below) = (String::new(), String::new());
+    for shared in &closure.shared {
+        for referrer in &shared.referrers {
+            let Some(way) = way_down(closure, at, referrer.owned) else { continue };
+            let text = meet_all(closure, &way, shared, referrer);
+            if way.is_empty() { &mut own } else { &mut below }.push_str(&text);
+        }
+    }
+    if own.is_empty() && below.is_empty() {
+        return String::new();
+    }
+    if !below.is_empty() {
+        below = format!("IF v_below THEN {below} END IF;");
+    }
+    format!(
+        "IF TG_OP <> 'DELETE' AND EXISTS (SELECT 1 FROM domicile.subject s
+            WHERE s.subject = v_new AND s.state IN ('moving', 'closing')) THEN {own} {below} END IF;"
+    )
+}
+
+/// The tables from below `at` down to `to`, if `to` is `at` or hangs from it.
+fn way_down(closure: &Closure, at: usize, to: usize) -> Option<Vec<usize>> {
+    let mut way = Vec::new();
+    let mut here = to;
+    while here != at {
+        way.push(here);
+        here = closure.owned[here].parent.as_ref()?.table;
+    }
+    way.reverse();
+    Some(way)
+}
+
+/// Meets over every shared row that NEW refers to, or rows below it do, in ascending order.
+fn meet_all(closure: &Closure, way: &[usize], shared: &SharedTable, referrer: &Referrer) -> String {
+    let mut from = String::new();
+    let mut on = Vec::new();
+    let mut above = "NEW".to_owned();
+    for (step, table) in way.iter().enumerate() {
+        let owned = &closure.owned[*table];
+        let Some(edge) = &owned.parent else { continue };
+        let alias = format!("d{step}");
+        // Writing to a String cannot fail.
+        let _ = write!(from, "{} AS {alias}, ", owned.name.sql());
+        on.push(equal(&alias, &edge.columns, &above, &edge.parent_columns));
+        above = alias;
+    }
+    on.push(equal("t0", &referrer.parent_columns, &above, &referrer.columns));
+    let table = &shared.table;
+    format!(
+        "INSERT INTO domicile.met AS m (relation, key) SELECT DISTINCT {relation}, {key} \
+         FROM {from}{name} AS t0 WHERE {on} ORDER BY 2 \
+         ON CONFLICT (relation, key) DO UPDATE SET times = m.times + 1;",
+        relation = literal(&table.name.sql()),
+        key = key_json("t0", &table.key),
+        name = table.name.sql(),
+        on = on.join(" AND "),
+    )
+}
+
+/// `domicile.sweep()` deletes the loose rows that nobody refers to any more. A row that somebody
+/// holds is just being referred to, or stays loose for the next time. Each is locked first and
+/// looked at again, so that whoever has just begun to refer to it is seen.
+fn sweeping(closure: &Closure) -> String {
+    let mut body = String::new();
+    for shared in &closure.shared {
+        let table = &shared.table;
+        let _ = write!(
+            body,
+            r#"
+    DELETE FROM domicile.loose l WHERE l.relation = {relation}
+        AND NOT EXISTS (SELECT 1 FROM {name} AS t0 WHERE {has_key});
+    v_keys := ARRAY(SELECT l.key FROM domicile.loose l JOIN {name} AS t0 ON {has_key}
+        WHERE l.relation = {relation} ORDER BY 1 FOR UPDATE OF t0 SKIP LOCKED);
+    DELETE FROM {name} AS t0 USING unnest(v_keys) AS l(key) WHERE {has_key} AND {unreferred};
+    GET DIAGNOSTICS v_rows = ROW_COUNT;
+    v_all := v_all + v_rows;
+    DELETE FROM domicile.loose l WHERE l.relation = {relation} AND l.key = ANY (v_keys);
+    DELETE FROM domicile.brought l WHERE l.relation = {relation} AND l.key = ANY (v_keys)
+        AND NOT EXISTS (SELECT 1 FROM {name} AS t0 WHERE {has_key});
+"#,
+            relation = literal(&table.name.sql()),
+            name = table.name.sql(),
+            has_key = has_key("t0", table, "l.key"),
+            unreferred = shared.unreferred("t0", closure),
+        );
+    }
+    format!(
+        "CREATE OR REPLACE FUNCTION domicile.sweep() RETURNS bigint\n\
+         LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$\n\
+         DECLARE v_keys text[]; v_rows bigint; v_all bigint := 0;\nBEGIN\n{body}    RETURN v_all;\n\
+         END $f$;\nREVOKE ALL ON FUNCTION domicile.sweep() FROM PUBLIC;\n"
+    )
+}
+
+/// Deletes loose rows that nobody refers to; returns how many.
+pub(super) async fn sweep(session: &Session, closure: &Closure) -> Result<u64> {
+    if closure.shared.is_empty() {
+        return Ok(0);
+    }
+    let row = session.client.query_one("SELECT domicile.sweep()", &[]).await;
+    let rows: i64 = row.map_err(|e| session.failed(e))?.get(0);
+    Ok(rows.unsigned_abs())
+}
+
+/// `(person, key) JOIN t0`: the rows that people of the batch refer to, once for each person.
+pub(super) fn people_from(closure: &Closure, shared: &SharedTable) -> String {
+    let table = &shared.table;
+    let places: Vec<String> = (0..table.key.len()).map(|place| format!("k{place}")).collect();
+    let part = |referrer: &Referrer| {
+        let keys = table.key.iter().zip(&places);
+        let keys: Vec<String> =
+            keys.map(|(column, place)| format!("s.{} AS {place}", ident(column))).collect();
+        format!(
+            "SELECT b.subject, {} FROM {} JOIN {} AS s ON {}",
+            keys.join(", "),
+            extent::people_from(closure, referrer.owned),
+            table.name.sql(),
+            equal("s", &referrer.parent_columns, "t0", &referrer.columns),
+        )
+    };
+    let parts: Vec<String> = shared.referrers.iter().map(part).collect();
+    format!(
+        "({}) AS b JOIN {} AS t0 ON {}",
+        parts.join(" UNION "),
+        table.name.sql(),
+        equal("t0", &table.key, "b", &places)
+    )
+}
+
+/// Chooses the shared rows that chosen rows refer to, and those that are noted, as far as the
+/// person of the note refers to them here. `rows` is how many are chosen of each owned table.
+pub(super) async fn choose(
+    session: &Session,
+    closure: &Closure,
+    place: usize,
+    touched: &[Touched],
+    rows: &[u64],
+) -> Result<u64> {
+    let Some(shared) = closure.shared_at(place) else { return Ok(0) };
+    let table = &shared.table;
+    let notes: Vec<&Touched> = touched.iter().filter(|note| note.table == place).collect();
+    let keys: Vec<String> = notes.iter().map(|note| json_of(&note.key)).collect();
+    let subjects: Vec<&str> = notes.iter().map(|note| note.subject.as_str()).collect();
+    let insert = format!(
+        "INSERT INTO pg_temp.domicile_rows_{place} SELECT DISTINCT {}, false",
+        idents("s.", &table.key)
+    );
+    let is_new = format!(
+        "NOT EXISTS (SELECT 1 FROM pg_temp.domicile_rows_{place} AS y WHERE {})",
+        equal("y", &table.key, "s", &table.key)
+    );
+    let mut chosen = 0;
+    for referrer in &shared.referrers {
+        let on = equal("s", &referrer.parent_columns, "t0", &referrer.columns);
+        if rows[referrer.owned] > 0 {
+            let statement = format!(
+                "{insert} FROM {} JOIN {} AS s ON {on} WHERE {is_new}",
+                extent::rows_from(closure, referrer.owned),
+                table.name.sql()
+            );
+            chosen +=
+                session.client.execute(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        }
+        if !notes.is_empty() {
+            let statement = format!(
+                "{insert} FROM unnest($1::text[], $2::text[]) AS x(key, subject), {} AS s, {} \
+                 WHERE {} AND {on} AND {} = x.subject AND {is_new}",
+                table.name.sql(),
+                path_joins(closure, referrer.owned).0,
+                has_key("s", table, "x.key"),
+                owner_text(closure, referrer.owned),
+            );
+            chosen += session
+                .client
+                .execute(&statement, &[&keys, &subjects])
+                .await
+                .map_err(|e| session.failed(e))?;
+        }
+    }
+    Ok(chosen)
+}
+
+/// Marks the shared rows that the chosen rows refer to, before those are deleted.
+pub(super) async fn loosen(session: &Session, closure: &Closure, chosen: &Chosen) -> Result<()> {
+    loosen_where(session, closure, chosen, "true").await
+}
+
+/// The same, of rows that a move brought here: others were here before, and stay.
+pub(super) async fn loosen_brought(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+) -> Result<()> {
+    let brought =
+        "EXISTS (SELECT 1 FROM domicile.brought b WHERE b.relation = x.relation AND b.key = x.key)";
+    loosen_where(session, closure, chosen, brought).await
+}
+
+async fn loosen_where(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+    only: &str,
+) -> Result<()> {
+    for shared in &closure.shared {
+        let table = &shared.table;
+        for referrer in &shared.referrers {
+            if chosen.is_empty_at(referrer.owned) {
+                continue;
+            }
+            let statement = format!(
+                "INSERT INTO domicile.loose SELECT x.relation, x.key FROM \
+                 (SELECT DISTINCT {} AS relation, {} AS key FROM {} JOIN {} AS s ON {}) AS x \
+                 WHERE {only} ORDER BY 2 ON CONFLICT DO NOTHING",
+                literal(&table.name.sql()),
+                key_json("s", &table.key),
+                extent::chosen_from(closure, referrer.owned, chosen),
+                table.name.sql(),
+                equal("s", &referrer.parent_columns, "t0", &referrer.columns),
+            );
+            session.batch(&statement).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts staged rows in place: those that are missing come, those that stand as a move brought them
+/// are brought up to date, and all others must be equal already.
+pub(super) async fn put(session: &Session, closure: &Closure, place: usize) -> Result<()> {
+    let table = closure.at(place);
+    let stage = format!("pg_temp.domicile_stage_{place}");
+    session.batch(&insert(table, &stage)).await?;
+    if let Some(statement) = forward(table, &stage) {
+        session.batch(&statement).await?;
+    }
+    // Nobody may change them between this look and the commit.
+    let statement = format!(
+        "WITH held AS MATERIALIZED (SELECT t0.* FROM {name} AS t0 JOIN {stage} AS y ON {same} \
+         ORDER BY {keys} FOR SHARE OF t0) \
+         SELECT {key} FROM {stage} AS x WHERE NOT EXISTS (SELECT 1 FROM held AS t0 \
+         WHERE {found} AND {here} = {there}) LIMIT 1",
+        key = key_json("x", &table.key),
+        name = table.name.sql(),
+        same = equal("t0", &table.key, "y", &table.key),
+        keys = idents("t0.", &table.key),
+        found = equal("t0", &table.key, "x", &table.key),
+        here = digest("t0", table),
+        there = digest("x", table),
+    );
+    let row = session.client.query_opt(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    match row {
+        None => Ok(()),
+        Some(row) => Err(differs(&table.name.to_string(), row.get(0), session.site.as_str())),
+    }
+}
+
+/// Two copies of a shared row that two people have changed.
+fn differs(table: &str, key: &str, site: &str) -> Error {
+    Error::new(
+        Kind::Operator,
+        format!("the shared row {key} of {table} stands at site {site} with other values"),
+    )
+    .hint(
+        "make both rows equal, or give one of the people a row of their own; nobody's was changed",
+    )
+}
+
+fn digest(alias: &str, table: &OwnedTable) -> String {
+    let record = record(alias, &table.columns, &table.user_types, &[]);
+    format!("pg_catalog.sha256(pg_catalog.record_send({record}))")
+}
+
+/// Inserts the rows that are missing, and remembers them as brought.
+fn insert(table: &OwnedTable, stage: &str) -> String {
+    let columns = idents("", &table.columns);
+    format!(
+        "WITH came AS (INSERT INTO {name} AS t0 ({columns}) OVERRIDING SYSTEM VALUE \
+         SELECT {columns} FROM {stage} AS x ORDER BY {keys} ON CONFLICT DO NOTHING \
+         RETURNING {key} AS key, {digest} AS digest) \
+         INSERT INTO domicile.brought AS b (relation, key, digest) \
+         SELECT {relation}, came.key, came.digest FROM came \
+         ON CONFLICT (relation, key) DO UPDATE SET digest = excluded.digest",
+        name = table.name.sql(),
+        keys = idents("x.", &table.key),
+        key = key_json("t0", &table.key),
+        digest = digest("t0", table),
+        relation = literal(&table.name.sql()),
+    )
+}
+
+/// Brings those up to date that nobody here has changed since they were brought.
+fn forward(table: &OwnedTable, stage: &str) -> Option<String> {
+    let set: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| !table.key.contains(column))
+        .map(|column| format!("{0} = x.{0}", ident(column)))
+        .collect();
+    if set.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "WITH forwarded AS (UPDATE {name} AS t0 SET {set} FROM {stage} AS x, domicile.brought AS b \
+         WHERE {same} AND b.relation = {relation} AND b.key = {key} \
+         AND b.digest = {here} AND {here} <> {there} RETURNING b.key, {there} AS digest) \
+         UPDATE domicile.brought AS b SET digest = f.digest FROM forwarded AS f \
+         WHERE b.relation = {relation} AND b.key = f.key",
+        name = table.name.sql(),
+        set = set.join(", "),
+        same = equal("t0", &table.key, "x", &table.key),
+        relation = literal(&table.name.sql()),
+        key = key_json("x", &table.key),
+        here = digest("t0", table),
+        there = digest("x", table),
+    ))
+}
