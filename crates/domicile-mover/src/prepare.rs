@@ -142,6 +142,7 @@ async fn copy_reference(writing: &dyn Site, site: &dyn Site, closure: &Closure) 
     // The owned part of the scan is left to the root alone.
     let mut only = closure.clone();
     only.owned.truncate(1);
+    only.shared.clear();
     let here = site.scan(&only).await?.reference;
     let mut copied = 0;
     for (table, (_, rows, _)) in closure.reference.iter().zip(&here) {

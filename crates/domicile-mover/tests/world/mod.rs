@@ -3,7 +3,7 @@
 use domicile_model::{HomeRule, Homes, MoveId, SiteName, SiteSpec};
 use domicile_mover::migrate::{Options, Surroundings};
 use domicile_mover::people::{Directives, Platform, ResidenceColumns};
-use domicile_mover::plan::{Plan, TableRule, Wishes, plan};
+use domicile_mover::plan::{Plan, TableKind, TableRule, Wishes, plan};
 use domicile_store::Site;
 use domicile_store::postgres::PostgresSite;
 use domicile_testkit::tokio_postgres::{self, Client};
@@ -19,8 +19,10 @@ pub const SITES: [(&str, &str); 3] = [("iad1", "US"), ("dub1", "IE"), ("osl1", "
 const SCHEMA: &str = "
 create table badges (id int primary key, name text not null);
 insert into badges values (1, 'new'), (2, 'old');
+create table addresses (id bigint primary key, street text not null);
 create table users (id bigint primary key, country text, badge_id int references badges (id),
-    writes bigint not null default 0);
+    writes bigint not null default 0, address_id bigint references addresses (id));
+create index on users (address_id);
 create table posts (id bigint primary key,
     user_id bigint not null references users (id), nonce text not null);
 create index on posts (user_id);
@@ -36,7 +38,8 @@ pub struct World {
 }
 
 impl World {
-    /// `people` at iad1, every second of them in Europe, with three posts and a comment each.
+    /// `people` at iad1, every second of them in Europe, with three posts and a comment each. Four
+    /// live at one address.
     pub async fn with(people: i64) -> World {
         let databases: Vec<TestDatabase> = (0..SITES.len())
             .map(|at| Server::shared(at).unwrap().fresh_database("mover").unwrap())
@@ -44,8 +47,14 @@ impl World {
         let app = connect(&databases[0].app_url).await.unwrap();
         app.batch_execute(SCHEMA).await.unwrap();
         app.execute(
+            "insert into addresses select n, 'start' from generate_series(0, $1::bigint / 4) n",
+            &[&people],
+        )
+        .await
+        .unwrap();
+        app.execute(
             "insert into users select n, case when n % 2 = 0 then 'US' when n % 3 = 0 then 'FR' else 'NO' end, \
-             1 + n % 2 from generate_series(1, $1::bigint) n",
+             1 + n % 2, 0, n / 4 from generate_series(1, $1::bigint) n",
             &[&people],
         )
         .await
@@ -152,6 +161,8 @@ pub fn wishes() -> Wishes {
         ..TableRule::default()
     };
     tables.insert("likes".to_owned(), likes);
+    let shared = TableRule { kind: Some(TableKind::Shared), ..TableRule::default() };
+    tables.insert("addresses".to_owned(), shared);
     Wishes {
         subjects: "users".to_owned(),
         residence: ResidenceColumns::Code("country".to_owned()),
