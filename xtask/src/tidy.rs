@@ -2,6 +2,7 @@
 //! problems that it found.
 
 mod dependencies;
+mod errors;
 mod house;
 mod mentions;
 mod rust_text;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         sizes::check_functions(&files, sizes::LONGER_FUNCTIONS),
         mentions::check(&files),
         traces::check(&files),
+        errors::check(&files),
         dependencies::check_locked(text_of(&files, "Cargo.lock")?, dependencies::LOCKED_MAX),
         dependencies::check_reasons(manifest, text_of(&files, "deny.toml")?)?,
         dependencies::check_origin(manifest, &graph)?,
