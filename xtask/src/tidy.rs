@@ -28,9 +28,9 @@ pub(crate) struct Arguments {
 
 /// A text file of the project: its path from the top, with `/`, and its text.
 #[derive(Debug)]
-struct File {
-    path: String,
-    text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// Checks all rules and prints every problem found.
@@ -76,7 +76,7 @@ fn text_of<'a>(files: &'a [File], path: &str) -> Result<&'a str> {
 }
 
 /// The files that git tracks or would track; files that are no text are left out.
-fn project_files(top: &Path) -> Result<Vec<File>> {
+pub(crate) fn project_files(top: &Path) -> Result<Vec<File>> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let paths = run::output(&mut run::command("git", list)?)?;
     let paths = paths.split('\0').filter(|path| !path.is_empty());
