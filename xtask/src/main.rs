@@ -27,7 +27,7 @@ enum Command {
     Test(test::Arguments),
     /// Check the house's own rules: edges between crates, sizes, names, dependencies.
     Tidy(tidy::Arguments),
-    /// Build the documentation; warnings are errors.
+    /// Build the book and the documentation of the crates; broken links and warnings are errors.
     Docs,
     /// Derive the table of cities from GeoNames' data, which the file's own words say how to get.
     Cities(cities::Arguments),

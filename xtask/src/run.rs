@@ -64,7 +64,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Whether the command can be run and succeeds.
-pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn succeeds(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::run;
+use crate::{docs, run};
 
 /// One thing that the project needs, and Debian's packages that bring it.
 struct Need {
@@ -39,6 +39,10 @@ pub(crate) fn run() -> Result<()> {
     if !run::succeeds("cargo", &["nextest", "--version"]) {
         eprintln!("setup: cargo-nextest is missing; building it");
         run::run(&mut run::cargo(["install", "cargo-nextest", "--locked"])?)?;
+    }
+    if docs::mdbook().is_none() {
+        eprintln!("setup: mdbook is missing; building it");
+        run::run(&mut run::cargo(["install", "mdbook", "--locked", "--no-default-features"])?)?;
     }
     for component in ["fmt", "clippy"] {
         if !run::succeeds("cargo", &[component, "--version"]) {

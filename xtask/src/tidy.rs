@@ -2,6 +2,7 @@
 //! problems that it found.
 
 mod dependencies;
+mod errors;
 mod house;
 mod mentions;
 mod rust_text;
@@ -27,9 +28,9 @@ pub(crate) struct Arguments {
 
 /// A text file of the project: its path from the top, with `/`, and its text.
 #[derive(Debug)]
-struct File {
-    path: String,
-    text: String,
+pub(crate) struct File {
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 /// Checks all rules and prints every problem found.
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         sizes::check_functions(&files, sizes::LONGER_FUNCTIONS),
         mentions::check(&files),
         traces::check(&files),
+        errors::check(&files),
         dependencies::check_locked(text_of(&files, "Cargo.lock")?, dependencies::LOCKED_MAX),
         dependencies::check_reasons(manifest, text_of(&files, "deny.toml")?)?,
         dependencies::check_origin(manifest, &graph)?,
@@ -74,7 +76,7 @@ fn text_of<'a>(files: &'a [File], path: &str) -> Result<&'a str> {
 }
 
 /// The files that git tracks or would track; files that are no text are left out.
-fn project_files(top: &Path) -> Result<Vec<File>> {
+pub(crate) fn project_files(top: &Path) -> Result<Vec<File>> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let paths = run::output(&mut run::command("git", list)?)?;
     let paths = paths.split('\0').filter(|path| !path.is_empty());

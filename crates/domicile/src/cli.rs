@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use crate::screen;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use domicile_model::SiteName;
 use domicile_model::territory::Territory;
 use jiff::SignedDuration;
@@ -74,6 +75,12 @@ pub(crate) enum Command {
     Residence(ResidenceArgs),
     /// Move a made-up platform's people between four embedded sites under live writes.
     Demo(DemoArgs),
+    /// Print what a shell needs to complete this command line.
+    ///
+    /// For bash: domicile completions bash >~/.local/share/bash-completion/completions/domicile
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command.
+    Man(ManArgs),
 }
 
 /// `init`
@@ -202,6 +209,21 @@ pub(crate) struct DemoArgs {
     /// Where the sites' databases and the configuration are left.
     #[arg(long, value_name = "D", default_value = "./demo")]
     pub(crate) dir: PathBuf,
+}
+
+/// `completions`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: Shell,
+}
+
+/// `man`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write a page for each command into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Tells what the command line came to when it is no command: help, the version, or a mistake in

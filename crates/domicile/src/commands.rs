@@ -1,8 +1,10 @@
 //! One file per command.
 
+pub(crate) mod completions;
 pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod locate;
+pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod move_one;
 pub(crate) mod plan;

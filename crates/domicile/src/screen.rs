@@ -32,8 +32,13 @@ pub(crate) fn show<T: Serialize>(
     if !printed.ends_with('\n') {
         printed.push('\n');
     }
+    print(printed.as_bytes())
+}
+
+/// Prints data as it is.
+pub(crate) fn print(data: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(printed.as_bytes()).and_then(|()| stdout.flush()).map_err(closed)
+    stdout.write_all(data).and_then(|()| stdout.flush()).map_err(closed)
 }
 
 /// One line of JSON.

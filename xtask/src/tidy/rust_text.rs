@@ -30,6 +30,34 @@ pub(super) fn code_only(source: &str) -> Vec<char> {
     code
 }
 
+/// A string literal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Literal {
+    /// Where it begins, in characters.
+    pub(super) at: usize,
+    /// What stands between the quotes, as it is written.
+    pub(super) text: String,
+}
+
+/// The string literals of the source; none of its comments.
+pub(super) fn literals(source: &str) -> Vec<Literal> {
+    let chars: Vec<char> = source.chars().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let rest = &chars[at..];
+        let len = skipped_len(rest, at > 0 && is_word(chars[at - 1])).min(rest.len());
+        let quotes = |c: &char| *c == '"';
+        if len > 0 && !matches!(rest[0], '/' | '\'') {
+            let begin = rest.iter().position(quotes).map_or(0, |first| first + 1);
+            let end = rest[..len].iter().rposition(quotes).unwrap_or(len).max(begin);
+            found.push(Literal { at, text: rest[begin..end].iter().collect() });
+        }
+        at += len.max(1);
+    }
+    found
+}
+
 /// How many characters a comment or literal takes that begins here; 0 when none does.
 fn skipped_len(rest: &[char], after_word: bool) -> usize {
     match rest {
@@ -195,6 +223,14 @@ mod tests {
             assert_eq!(code.chars().count(), source.chars().count(), "{source}");
             assert_eq!(code.lines().count(), source.lines().count(), "{source}");
         }
+    }
+
+    #[test]
+    fn literals_are_found_with_their_places() {
+        let source = "a(\"one \\\" two\", 'x', r#\"three\"#); // \"not\"\n\"\"";
+        let found = literals(source);
+        let found: Vec<_> = found.iter().map(|l| (l.at, l.text.as_str())).collect();
+        assert_eq!(found, [(2, "one \\\" two"), (21, "three"), (43, "")]);
     }
 
     #[test]

@@ -119,3 +119,58 @@ fn unknown(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../docs/configuration.md");
+
+    /// Every key under a path, as the page writes it: `NAME` for what the user chooses.
+    fn keys(shape: &Shape, path: &str, found: &mut Vec<String>) {
+        match shape {
+            Shape::Value => found.push(path.to_owned()),
+            Shape::Table(known) => {
+                for (key, below) in *known {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    keys(below, &format!("{path}{dot}{key}"), found);
+                }
+            }
+            Shape::Named(Shape::Value) => found.push(path.to_owned()),
+            Shape::Named(below) => keys(below, &format!("{path}.NAME"), found),
+            Shape::List(below) => keys(below, &format!("{path}[]"), found),
+        }
+    }
+
+    /// The line of the table for a key.
+    fn line(key: &str) -> Option<&'static str> {
+        PAGE.lines().find(|line| line.starts_with(&format!("| `{key}` |")))
+    }
+
+    /// Whether a key has a line of its own, or stands in the line of the inline table it is in.
+    fn is_told(key: &str) -> bool {
+        let in_table = |(table, key): (&str, &str)| {
+            let words = |text: &str| {
+                text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == key)
+            };
+            line(table).is_some_and(words)
+        };
+        line(key).is_some() || key.rsplit_once('.').is_some_and(in_table)
+    }
+
+    #[test]
+    fn the_page_tells_of_every_key_and_of_no_other() {
+        let mut known = Vec::new();
+        keys(&ROOT, "", &mut known);
+        assert!(known.len() > 15, "{known:?}");
+        let untold: Vec<&String> = known.iter().filter(|key| !is_told(key)).collect();
+        assert!(untold.is_empty(), "docs/configuration.md has no line for {untold:?}");
+        let told = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+        let table = told.map(|(key, _)| key).filter(|key| key.contains('.'));
+        let stands = |key: &str| {
+            known.iter().any(|known| known == key || known.starts_with(&format!("{key}.")))
+        };
+        let stale: Vec<&str> = table.filter(|key| !stands(key)).collect();
+        assert!(stale.is_empty(), "docs/configuration.md tells of {stale:?}, which are no keys");
+    }
+}
