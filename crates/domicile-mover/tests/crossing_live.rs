@@ -11,6 +11,7 @@
 mod mixed;
 
 use domicile_mover::migrate::{Options, Surroundings, migrate};
+use domicile_mover::plan::{TableKind, TableRule};
 use domicile_mover::verify::verify;
 use domicile_store::Kind;
 use domicile_store::faulty::{FAULTS, Fault, Faults, POINTS};
@@ -363,4 +364,48 @@ async fn a_value_that_comes_while_its_owner_moves_stops_only_them() {
         [Some("0".to_owned())]
     );
     world.app().run("UPDATE users SET seen = 1 WHERE id = 3").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shared_rows_cross_with_their_last_word() {
+    // Two people at one address; addresses 1 to 4 are lived at by Europeans only.
+    let people: String = (1..=12)
+        .map(|id| {
+            let country = if id <= 8 { "FR" } else { "US" };
+            format!("INSERT INTO users VALUES ({id}, '{country}', ({id} + 1) / 2);")
+        })
+        .collect();
+    let mut world = Mixed::with(&format!(
+        "CREATE TABLE addresses (id INTEGER PRIMARY KEY, street TEXT NOT NULL, said INTEGER);
+         CREATE TABLE users (id INTEGER PRIMARY KEY, country TEXT NOT NULL,
+           address_id INTEGER REFERENCES addresses (id));
+         CREATE INDEX users_address ON users (address_id);
+         INSERT INTO addresses VALUES (1, 'a', 0), (2, 'b', 0), (3, 'c', 0), (4, 'd', 0),
+           (5, 'e', 0), (6, 'f', 0);
+         {people}"
+    ));
+    let shared = TableRule { kind: Some(TableKind::Shared), ..TableRule::default() };
+    world.wishes.tables.insert("addresses".to_owned(), shared);
+    let said = Arc::new(Mutex::new([0_u64; 7]));
+    let (saying, mut turn) = (said.clone(), 0);
+    let report = migrate_with(&world, move |app| {
+        turn += 1;
+        let address = turn % 6 + 1;
+        let (id, word) = (address.to_string(), turn.to_string());
+        let rename = "UPDATE addresses SET said = ?2 WHERE id = ?1
+            AND EXISTS (SELECT 1 FROM users WHERE address_id = addresses.id)";
+        if matches!(app.execute(rename, &[&id, &word]), Ok(1)) {
+            saying.lock().unwrap()[usize::try_from(address).unwrap()] = turn;
+        }
+    })
+    .await;
+    assert_eq!((report.moved, report.failed, report.mismatches), (8, 0, 0), "{report:?}");
+    assert!(report.shared_rows >= 4, "{report:?}");
+    let said = *said.lock().unwrap();
+    let expected: Vec<_> = said[1..5].iter().map(|word| Some(word.to_string())).collect();
+    let there = world.texts("SELECT said::text FROM addresses ORDER BY id").await;
+    assert_eq!(there, expected);
+    assert!(said[1..5].iter().any(|word| *word > 0), "nobody said anything");
+    let here = world.here("SELECT said FROM addresses ORDER BY id");
+    assert_eq!(here, [Some(said[5].to_string()), Some(said[6].to_string())]);
 }

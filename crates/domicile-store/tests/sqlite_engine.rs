@@ -415,6 +415,32 @@ async fn a_tombstone_stands_again_when_its_person_does_not_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_foreign_keys_nothing_is_hung_below_an_erased_row() {
+    let world = World::plain().await;
+    let (mut departure, mut arrival) = world.lanes().await;
+    copy(&world, &mut *departure, &mut *arrival, 7, &["2"]).await;
+    assert!(matches!(decide(&mut *departure, 7, "2").await, Outcome::Decided(_)));
+    arrival.settle(MoveId(7), &people(&["2"])).await.unwrap();
+    while !departure.erase(MoveId(7), &people(&["2"]), 1).await.unwrap().finished {}
+    let app = world.app();
+    app.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+    let below = "INSERT INTO comments (post_id, slug) VALUES ('b', 'late')";
+    assert!(refusal(app.execute(below, [])).starts_with("DM001 moved to dub1"));
+    let moved = "UPDATE comments SET post_id = 'b' WHERE id = 10";
+    assert!(refusal(app.execute(moved, [])).starts_with("DM001 moved to dub1"));
+    // A parent that was never here, or that somebody else makes again, is nobody who left.
+    app.execute("INSERT INTO comments (post_id) VALUES ('to come')", []).unwrap();
+    app.execute("INSERT INTO posts (id, user_id) VALUES ('to come', 1), ('b', 1)", []).unwrap();
+    app.execute(below, []).unwrap();
+    app.execute("DELETE FROM comments WHERE post_id = 'b'", []).unwrap();
+    app.execute("DELETE FROM posts WHERE id = 'b'", []).unwrap();
+    world.source.rest(Duration::ZERO).await.unwrap();
+    app.execute(below, []).unwrap();
+    let left = dump(&app, "SELECT count(*) FROM domicile_gone_row");
+    assert_eq!(left, ["Integer(0)"], "with the tombstone goes what it knew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_row_takes_what_cascades_from_it_along() {
     let world = World::plain().await;
     let (mut departure, mut arrival) = world.lanes().await;

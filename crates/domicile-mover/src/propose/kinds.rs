@@ -131,40 +131,10 @@ pub(super) fn decide(look: &Look, root: &Table, owned: &[Owned]) -> Kinds {
 fn decide_one(look: &Look, root: &Table, owned: &[Owned], table: &Table, kinds: &mut Kinds) {
     let name = &table.name;
     let is_personal = is_personal(look, table);
-    if names::is_bookkeeping(&name.name) {
-        kinds.set(name, TableKind::Internal, "a framework or migration tool keeps it for itself");
-    } else if names::is_staff(&name.name) && is_personal {
-        let why = format!("people who work there and are none of {}; they stay", root.name);
-        kinds.set(name, TableKind::Internal, why);
-        kinds.ask(
-            name,
-            "is it staff, who stay where they are? It holds personal data, and internal tables are \
-             not moved",
-        );
-    } else if is_shared_address(look, owned, table) {
-        kinds.set(
-            name,
-            TableKind::Shared,
-            "addresses that people's rows point at: a row goes along with whoever points at it",
-        );
-        kinds.ask(
-            name,
-            "may two people point at one row? Then each of their homes gets a copy, and the copies \
-             are changed apart from each other",
-        );
-    } else if is_personal && is_pointed_at_by(look, owned, table) {
-        kinds.leave_open(
-            name,
-            Some(TableKind::Internal),
-            "it holds personal data, and people's rows point at it, not the other way round",
-            &format!(
-                "If a row is only about those who point at it, it can go along with them: kind = \
-                 \"shared\". If it is a person of its own, give it a column with a foreign key to \
-                 {}, or accept that it stays (soft for the columns that point at it)",
-                root.name
-            ),
-        );
-    } else if is_only_pointed_at(&look.catalog, table) && !is_personal {
+    if decide_by_name(look, root, owned, table, is_personal, kinds) {
+        return;
+    }
+    if is_only_pointed_at(&look.catalog, table) && !is_personal {
         kinds.set(name, TableKind::Reference, "only pointed at: a list of values");
         if let Some(decided) = kinds.0.get_mut(name) {
             decided.is_written = false;
@@ -200,6 +170,55 @@ fn decide_one(look: &Look, root: &Table, owned: &[Owned], table: &Table, kinds: 
              the same everywhere it is reference",
         );
     }
+}
+
+/// Decides a table whose name or values say what its rows are; whether it did.
+fn decide_by_name(
+    look: &Look,
+    root: &Table,
+    owned: &[Owned],
+    table: &Table,
+    is_personal: bool,
+    kinds: &mut Kinds,
+) -> bool {
+    let name = &table.name;
+    if names::is_bookkeeping(&name.name) {
+        kinds.set(name, TableKind::Internal, "a framework or migration tool keeps it for itself");
+    } else if names::is_staff(&name.name) && is_personal {
+        let why = format!("people who work there and are none of {}; they stay", root.name);
+        kinds.set(name, TableKind::Internal, why);
+        kinds.ask(
+            name,
+            "is it staff, who stay where they are? It holds personal data, and internal tables are \
+             not moved",
+        );
+    } else if is_shared_address(look, owned, table) {
+        kinds.set(
+            name,
+            TableKind::Shared,
+            "addresses that people's rows point at: a row goes along with whoever points at it",
+        );
+        kinds.ask(
+            name,
+            "may two people point at one row? Then each of their homes gets a copy, and the copies \
+             are changed apart from each other",
+        );
+    } else if is_personal && is_pointed_at_by(look, owned, table) {
+        kinds.leave_open(
+            name,
+            Some(TableKind::Internal),
+            "it holds personal data, and people's rows point at it, not the other way round",
+            &format!(
+                "If a row is only about those who point at it, it can go along with them: kind = \
+                 \"shared\". If it is a person of its own, give it a column with a foreign key to \
+                 {}, or accept that it stays (soft for the columns that point at it)",
+                root.name
+            ),
+        );
+    } else {
+        return false;
+    }
+    true
 }
 
 /// Whether one of its columns says something of a person by itself.

@@ -17,7 +17,7 @@ pub(super) fn announce(
     let peer = announcement.peer.as_str();
     if !install::knows_site(connection, peer)? {
         return Err(Error::new(Kind::Operator, format!("the fences here do not know {peer}"))
-            .hint("install the site again, so that a refusal can name the new home"));
+            .hint("run domicile prepare, so that a refusal can name the new home"));
     }
     let doing = "announcing people";
     let fingerprint = install::fingerprint(connection, closure)?;

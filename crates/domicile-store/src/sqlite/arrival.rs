@@ -243,6 +243,8 @@ impl Arrival for SqliteArrival {
                 let from = [State::Arriving];
                 if journal::step(connection, &subject, move_id, &from, State::Resident)? {
                     connection.execute(sql, [subject.as_str()]).doing("settling people")?;
+                    let rows = "DELETE FROM domicile_gone_row WHERE subject = ?1";
+                    connection.execute(rows, [subject.as_str()]).doing("settling people")?;
                 }
                 let entry = journal::entry(connection, &subject)?;
                 let is_here = |e: crate::site::JournalEntry| {

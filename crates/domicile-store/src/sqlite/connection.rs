@@ -90,8 +90,9 @@ pub(super) fn open(path: &Path, create: bool) -> Result<Connection> {
     }
     let shown = path.display();
     if !create && !path.is_file() {
-        return Err(Error::new(Kind::Never, format!("there is no database file {shown}"))
-            .hint("check the path in the configuration; domicile creates no databases"));
+        return Err(Error::new(Kind::Never, format!("there is no database file {shown}")).hint(
+            "check the path in the configuration; domicile prepare makes a file that is missing",
+        ));
     }
     let doing = format!("opening {shown}");
     let connection = Connection::open_with_flags(path, flags).doing(&doing)?;

@@ -7,9 +7,9 @@ use crate::sql::{equal, idents};
 use crate::sqlite::catalog::list;
 use crate::sqlite::connection::Doing;
 use crate::sqlite::directive::NOT_ON_HOLD;
-use crate::sqlite::extent::{BATCH, Selection, pick};
+use crate::sqlite::extent::{BATCH, Selection, pick, picked};
 use crate::sqlite::keys::{self, Reference};
-use crate::sqlite::{journal, owner, shared};
+use crate::sqlite::{journal, notes, owner, shared};
 use domicile_model::{MoveId, Subject};
 use rusqlite::Connection;
 
@@ -83,6 +83,7 @@ fn erase_from(
         refuse_dangling(connection, closure, at, reference)?;
     }
     shared::loosen_doomed(connection, closure, at)?;
+    remember_doomed(connection, closure, at)?;
     let count = format!(
         "UPDATE domicile_subject
          SET erased = erased + (SELECT count(*) FROM {doomed} AS d WHERE d.subject = domicile_subject.subject)
@@ -104,6 +105,23 @@ fn erase_from(
         ));
     }
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+/// Remembers what rows of deep tables below refer to: their own columns name nobody, and without
+/// foreign keys nothing else would refuse one that comes later.
+fn remember_doomed(connection: &Connection, closure: &Closure, at: usize) -> Result<()> {
+    for child in closure.children(at).filter(|child| !closure.is_direct(*child)) {
+        let below = &closure.owned[child];
+        let Some(edge) = &below.parent else { continue };
+        let sql = format!(
+            "INSERT OR REPLACE INTO domicile_gone_row (tbl, key, subject) \
+             SELECT ?1, {}, \"b\".subject FROM {}",
+            notes::written("\"t\"", &edge.parent_columns),
+            picked(closure, at)
+        );
+        connection.execute(&sql, [&below.name.name]).doing(DOING)?;
+    }
+    Ok(())
 }
 
 /// Refuses when a row that stays refers to one that would go by a declared foreign key. The

@@ -200,16 +200,28 @@ impl Writer<'_> {
         if self.closure.is_direct(self.at) { subject } else { format!("({ANYBODY} AND {subject})") }
     }
 
-    /// Tombstones guard every table that names its owner, foreign key or not: SQLite enforces
-    /// foreign keys only for connections that ask for it.
+    /// Tombstones guard every table, foreign key or not: SQLite enforces foreign keys only for
+    /// connections that ask for it.
     fn when_gone(&self, owner: &str, only: &str) -> String {
-        if !self.closure.is_direct(self.at) {
-            return String::new();
-        }
         format!(
-            " OR ({only} AND EXISTS (SELECT 1 FROM domicile_gone WHERE subject = {owner} \
-             AND suspended = 0))"
+            " OR ({only} AND EXISTS (SELECT 1 FROM domicile_gone WHERE {} AND suspended = 0))",
+            self.whose_left(owner)
         )
+    }
+
+    /// The condition on a tombstone that it is of the new row's owner. A deep table that finds none
+    /// looks whether the row above was erased here.
+    fn whose_left(&self, owner: &str) -> String {
+        let parent = self.closure.owned[self.at].parent.as_ref();
+        match parent.filter(|_| !self.closure.is_direct(self.at)) {
+            None => format!("subject = {owner}"),
+            Some(edge) => format!(
+                "{owner} IS NULL AND subject IN (SELECT r.subject FROM domicile_gone_row AS r \
+                 WHERE r.tbl = {} AND r.key = {})",
+                literal(&self.name().name),
+                notes::written("NEW", &edge.columns)
+            ),
+        }
     }
 
     fn refusals(&self, subject: &str) -> Vec<String> {
@@ -225,9 +237,7 @@ impl Writer<'_> {
     }
 
     fn gone_refusals(&self, owner: &str, only: &str) -> Vec<String> {
-        if !self.closure.is_direct(self.at) {
-            return Vec::new();
-        }
+        let left = self.whose_left(owner);
         let mut homes: Vec<(String, String)> = self
             .sites
             .iter()
@@ -242,7 +252,7 @@ impl Writer<'_> {
             .map(|(text, home)| {
                 format!(
                     "SELECT RAISE(ABORT, {}) FROM domicile_gone WHERE {only} AND {home} \
-                     AND subject = {owner} AND suspended = 0",
+                     AND {left} AND suspended = 0",
                     literal(&text)
                 )
             })

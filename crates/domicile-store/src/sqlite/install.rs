@@ -21,10 +21,11 @@ pub(super) const OUR_PREFIX: &str = "AA_domicile_";
 pub(super) const FENCE_PREFIX: &str = "AA_domicile_fence_";
 
 /// The tables that are domicile's own.
-pub(super) const OUR_TABLES: [&str; 7] = [
+pub(super) const OUR_TABLES: [&str; 8] = [
     "domicile_subject",
     "domicile_touched",
     "domicile_gone",
+    "domicile_gone_row",
     "domicile_site",
     "domicile_changed",
     "domicile_directive",
@@ -36,7 +37,8 @@ const VERSION: &str = "1";
 
 /// `domicile_subject` has everybody who is on the way, and everybody who has come; `fenced` says
 /// who must be looked at. `domicile_gone` has the tombstones; one is `suspended` while its person
-/// may be coming back, so that it can stand again if they do not.
+/// may be coming back, so that it can stand again if they do not. `domicile_gone_row` has what rows
+/// of a table below would refer to, had it not been erased with its owner.
 const JOURNAL: &str = "
 CREATE TABLE IF NOT EXISTS domicile_subject (
   subject TEXT PRIMARY KEY NOT NULL, state TEXT NOT NULL, fenced INTEGER NOT NULL,
@@ -52,6 +54,9 @@ CREATE TABLE IF NOT EXISTS domicile_gone (
   subject TEXT PRIMARY KEY NOT NULL, home TEXT NOT NULL, move_id INTEGER NOT NULL,
   decided_at TEXT, erased_at TEXT NOT NULL, rows_erased INTEGER NOT NULL,
   suspended INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS domicile_gone_row (
+  tbl TEXT NOT NULL, key TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS domicile_gone_row_subject ON domicile_gone_row (subject);
 CREATE TABLE IF NOT EXISTS domicile_directive (
   subject TEXT PRIMARY KEY NOT NULL, hold TEXT, home TEXT, since TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS domicile_changed (
@@ -165,13 +170,13 @@ pub(super) fn require(connection: &Connection, closure: &Closure) -> Result<()> 
         return Ok(());
     }
     Err(Error::new(Kind::Operator, "the fences here do not guard these owned tables")
-        .hint("install the site again"))
+        .hint("run domicile prepare"))
 }
 
 /// Whether the journal's tables are there.
 pub(super) fn has_journal(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM sqlite_schema
-               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+               WHERE type = 'table' AND name IN (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let found: i64 = connection.query_row(sql, OUR_TABLES, |row| row.get(0)).doing(DOING)?;
     Ok(usize::try_from(found) == Ok(OUR_TABLES.len()))
 }

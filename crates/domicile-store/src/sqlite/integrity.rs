@@ -127,7 +127,7 @@ impl<'c> Stale<'c> {
                     "a unique key that arrives is still held by {subject}, who is arriving too"
                 ),
             )
-            .hint("ship what has changed about both, then try again")
+            .hint("run migrate again; the next try may settle it")
             .because(error),
             Ok(None) => error,
             Err(error) => error,

@@ -47,7 +47,7 @@ fn entry_of(line: &Row<'_>) -> Result<JournalEntry> {
     let subject = Subject::new(text(0)?);
     let unread = |error: &dyn std::fmt::Display| {
         Error::new(Kind::Operator, format!("the journal's entry of {subject} is damaged: {error}"))
-            .hint("restore it from the ledger before anything moves")
+            .hint("somebody has written to domicile's own tables; put them back from a backup")
     };
     let state: State = text(1)?.parse().map_err(|error| unread(&error))?;
     let peer: SiteName = text(3)?.parse().map_err(|error| unread(&error))?;
@@ -137,7 +137,12 @@ pub(super) fn rest(connection: &Connection, keep: Duration) -> Result<()> {
     // An age beyond SQLite's calendar is NULL, and drops nothing.
     let sql = "DELETE FROM domicile_gone WHERE suspended = 0
                AND erased_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?1)";
-    writing(connection, doing, || connection.execute(sql, [&age]).doing(doing).map(drop))?;
+    let rows = "DELETE FROM domicile_gone_row
+                WHERE subject NOT IN (SELECT subject FROM domicile_gone)";
+    writing(connection, doing, || {
+        connection.execute(sql, [&age]).doing(doing)?;
+        connection.execute(rows, []).doing(doing).map(drop)
+    })?;
     // A reader may go on for long; the next rest tries again.
     connection.busy_timeout(Duration::from_millis(200)).doing(doing)?;
     let truncated: rusqlite::Result<i64> =

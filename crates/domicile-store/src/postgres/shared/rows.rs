@@ -1,0 +1,240 @@
+//! Shared rows on their way: which are chosen, which go behind, and how they are put in place.
+
+use super::super::extent::{self, Chosen, key_json as json_of};
+use super::super::session::Session;
+use super::super::text::{has_key, key_json, owner_text, path_joins, record};
+use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
+use crate::error::{Error, Kind, Result};
+use crate::site::Touched;
+use crate::sql::{equal, ident, idents, literal};
+
+/// Deletes loose rows that nobody refers to; returns how many.
+pub(in crate::postgres) async fn sweep(session: &Session, closure: &Closure) -> Result<u64> {
+    if closure.shared.is_empty() {
+        return Ok(0);
+    }
+    let row = session.client.query_one("SELECT domicile.sweep()", &[]).await;
+    let rows: i64 = row.map_err(|e| session.failed(e))?.get(0);
+    Ok(rows.unsigned_abs())
+}
+
+/// `(person, key) JOIN t0`: the rows that people of the batch refer to, once for each person.
+pub(in crate::postgres) fn people_from(closure: &Closure, shared: &SharedTable) -> String {
+    let table = &shared.table;
+    let places: Vec<String> = (0..table.key.len()).map(|place| format!("k{place}")).collect();
+    let part = |referrer: &Referrer| {
+        let keys = table.key.iter().zip(&places);
+        let keys: Vec<String> =
+            keys.map(|(column, place)| format!("s.{} AS {place}", ident(column))).collect();
+        format!(
+            "SELECT b.subject, {} FROM {} JOIN {} AS s ON {}",
+            keys.join(", "),
+            extent::people_from(closure, referrer.owned),
+            table.name.sql(),
+            equal("s", &referrer.parent_columns, "t0", &referrer.columns),
+        )
+    };
+    let parts: Vec<String> = shared.referrers.iter().map(part).collect();
+    format!(
+        "({}) AS b JOIN {} AS t0 ON {}",
+        parts.join(" UNION "),
+        table.name.sql(),
+        equal("t0", &table.key, "b", &places)
+    )
+}
+
+/// Chooses the shared rows that chosen rows refer to, and those that are noted, as far as the
+/// person of the note refers to them here. `rows` is how many are chosen of each owned table.
+pub(in crate::postgres) async fn choose(
+    session: &Session,
+    closure: &Closure,
+    place: usize,
+    touched: &[Touched],
+    rows: &[u64],
+) -> Result<u64> {
+    let Some(shared) = closure.shared_at(place) else { return Ok(0) };
+    let table = &shared.table;
+    let notes: Vec<&Touched> = touched.iter().filter(|note| note.table == place).collect();
+    let keys: Vec<String> = notes.iter().map(|note| json_of(&note.key)).collect();
+    let subjects: Vec<&str> = notes.iter().map(|note| note.subject.as_str()).collect();
+    let insert = format!(
+        "INSERT INTO pg_temp.domicile_rows_{place} SELECT DISTINCT {}, false",
+        idents("s.", &table.key)
+    );
+    let is_new = format!(
+        "NOT EXISTS (SELECT 1 FROM pg_temp.domicile_rows_{place} AS y WHERE {})",
+        equal("y", &table.key, "s", &table.key)
+    );
+    let mut chosen = 0;
+    for referrer in &shared.referrers {
+        let on = equal("s", &referrer.parent_columns, "t0", &referrer.columns);
+        if rows[referrer.owned] > 0 {
+            let statement = format!(
+                "{insert} FROM {} JOIN {} AS s ON {on} WHERE {is_new}",
+                extent::rows_from(closure, referrer.owned),
+                table.name.sql()
+            );
+            chosen +=
+                session.client.execute(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        }
+        if !notes.is_empty() {
+            let statement = format!(
+                "{insert} FROM unnest($1::text[], $2::text[]) AS x(key, subject), {} AS s, {} \
+                 WHERE {} AND {on} AND {} = x.subject AND {is_new}",
+                table.name.sql(),
+                path_joins(closure, referrer.owned).0,
+                has_key("s", table, "x.key"),
+                owner_text(closure, referrer.owned),
+            );
+            chosen += session
+                .client
+                .execute(&statement, &[&keys, &subjects])
+                .await
+                .map_err(|e| session.failed(e))?;
+        }
+    }
+    Ok(chosen)
+}
+
+/// Marks the shared rows that the chosen rows refer to, before those are deleted.
+pub(in crate::postgres) async fn loosen(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+) -> Result<()> {
+    loosen_where(session, closure, chosen, "true").await
+}
+
+/// The same, of rows that a move brought here: others were here before, and stay.
+pub(in crate::postgres) async fn loosen_brought(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+) -> Result<()> {
+    let brought =
+        "EXISTS (SELECT 1 FROM domicile.brought b WHERE b.relation = x.relation AND b.key = x.key)";
+    loosen_where(session, closure, chosen, brought).await
+}
+
+async fn loosen_where(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+    only: &str,
+) -> Result<()> {
+    for shared in &closure.shared {
+        let table = &shared.table;
+        for referrer in &shared.referrers {
+            if chosen.is_empty_at(referrer.owned) {
+                continue;
+            }
+            let statement = format!(
+                "INSERT INTO domicile.loose SELECT x.relation, x.key FROM \
+                 (SELECT DISTINCT {} AS relation, {} AS key FROM {} JOIN {} AS s ON {}) AS x \
+                 WHERE {only} ORDER BY 2 ON CONFLICT DO NOTHING",
+                literal(&table.name.sql()),
+                key_json("s", &table.key),
+                extent::chosen_from(closure, referrer.owned, chosen),
+                table.name.sql(),
+                equal("s", &referrer.parent_columns, "t0", &referrer.columns),
+            );
+            session.batch(&statement).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts staged rows in place: those that are missing come, those that stand as a move brought them
+/// are brought up to date, and all others must be equal already.
+pub(in crate::postgres) async fn put(
+    session: &Session,
+    closure: &Closure,
+    place: usize,
+) -> Result<()> {
+    let table = closure.at(place);
+    let stage = format!("pg_temp.domicile_stage_{place}");
+    session.batch(&insert(table, &stage)).await?;
+    if let Some(statement) = forward(table, &stage) {
+        session.batch(&statement).await?;
+    }
+    // Nobody may change them between this look and the commit.
+    let statement = format!(
+        "WITH held AS MATERIALIZED (SELECT t0.* FROM {name} AS t0 JOIN {stage} AS y ON {same} \
+         ORDER BY {keys} FOR SHARE OF t0) \
+         SELECT {key} FROM {stage} AS x WHERE NOT EXISTS (SELECT 1 FROM held AS t0 \
+         WHERE {found} AND {here} = {there}) LIMIT 1",
+        key = key_json("x", &table.key),
+        name = table.name.sql(),
+        same = equal("t0", &table.key, "y", &table.key),
+        keys = idents("t0.", &table.key),
+        found = equal("t0", &table.key, "x", &table.key),
+        here = digest("t0", table),
+        there = digest("x", table),
+    );
+    let row = session.client.query_opt(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    match row {
+        None => Ok(()),
+        Some(row) => Err(differs(&table.name.to_string(), row.get(0), session.site.as_str())),
+    }
+}
+
+/// Two copies of a shared row that two people have changed.
+fn differs(table: &str, key: &str, site: &str) -> Error {
+    Error::new(
+        Kind::Operator,
+        format!("the shared row {key} of {table} stands at site {site} with other values"),
+    )
+    .hint(
+        "make both rows equal, or give one of the people a row of their own; nobody's was changed",
+    )
+}
+
+fn digest(alias: &str, table: &OwnedTable) -> String {
+    let record = record(alias, &table.columns, &table.user_types, &[]);
+    format!("pg_catalog.sha256(pg_catalog.record_send({record}))")
+}
+
+/// Inserts the rows that are missing, and remembers them as brought.
+fn insert(table: &OwnedTable, stage: &str) -> String {
+    let columns = idents("", &table.columns);
+    format!(
+        "WITH came AS (INSERT INTO {name} AS t0 ({columns}) OVERRIDING SYSTEM VALUE \
+         SELECT {columns} FROM {stage} AS x ORDER BY {keys} ON CONFLICT DO NOTHING \
+         RETURNING {key} AS key, {digest} AS digest) \
+         INSERT INTO domicile.brought AS b (relation, key, digest) \
+         SELECT {relation}, came.key, came.digest FROM came \
+         ON CONFLICT (relation, key) DO UPDATE SET digest = excluded.digest",
+        name = table.name.sql(),
+        keys = idents("x.", &table.key),
+        key = key_json("t0", &table.key),
+        digest = digest("t0", table),
+        relation = literal(&table.name.sql()),
+    )
+}
+
+/// Brings those up to date that nobody here has changed since they were brought.
+fn forward(table: &OwnedTable, stage: &str) -> Option<String> {
+    let set: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| !table.key.contains(column))
+        .map(|column| format!("{0} = x.{0}", ident(column)))
+        .collect();
+    if set.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "WITH forwarded AS (UPDATE {name} AS t0 SET {set} FROM {stage} AS x, domicile.brought AS b \
+         WHERE {same} AND b.relation = {relation} AND b.key = {key} \
+         AND b.digest = {here} AND {here} <> {there} RETURNING b.key, {there} AS digest) \
+         UPDATE domicile.brought AS b SET digest = f.digest FROM forwarded AS f \
+         WHERE b.relation = {relation} AND b.key = f.key",
+        name = table.name.sql(),
+        set = set.join(", "),
+        same = equal("t0", &table.key, "x", &table.key),
+        relation = literal(&table.name.sql()),
+        key = key_json("x", &table.key),
+        here = digest("t0", table),
+        there = digest("x", table),
+    ))
+}
