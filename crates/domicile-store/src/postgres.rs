@@ -10,6 +10,7 @@ mod extent;
 mod fence;
 mod horizon;
 mod install;
+mod patience;
 mod people;
 mod reference;
 mod removal;

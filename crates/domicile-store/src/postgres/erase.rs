@@ -172,7 +172,7 @@ pub(super) async fn erase_in_transaction(
         return Ok(Erased { rows: 0, finished: true });
     }
     extent::choose_people(session, closure, &ours).await?;
-    shared::loosen(session, closure, &Chosen::People).await?;
+    shared::loosen(session, closure).await?;
     let mut counts = vec![0; closure.owned.len()];
     let mut left = limit;
     for at in (0..closure.owned.len()).rev() {

@@ -1,6 +1,7 @@
 //! The `domicile` schema of a site: journal, notes, tombstones, flag and fences.
 
 use super::fence;
+use super::patience::{self, BRIEFLY, TRIES};
 use super::reference;
 use super::session::{FLAG, LOCKS, Session};
 use super::waiting;
@@ -54,8 +55,8 @@ CREATE TABLE IF NOT EXISTS domicile.directive (
 );
 -- Where who begins to refer to a shared row and who changes it meet.
 CREATE TABLE IF NOT EXISTS domicile.met (relation text, key text, times bigint NOT NULL DEFAULT 1, PRIMARY KEY (relation, key));
--- Shared rows that somebody referred to who is gone from here.
-CREATE TABLE IF NOT EXISTS domicile.loose (relation text, key text, PRIMARY KEY (relation, key));
+-- Shared rows that somebody referred to who is gone from here, to that home.
+CREATE TABLE IF NOT EXISTS domicile.loose (relation text, key text, home text, PRIMARY KEY (relation, key));
 -- Shared rows that a move brought here, as it brought them.
 CREATE TABLE IF NOT EXISTS domicile.brought (relation text, key text, digest bytea NOT NULL, PRIMARY KEY (relation, key));
 CREATE TABLE IF NOT EXISTS domicile.guarded (tbl integer PRIMARY KEY, relation regclass NOT NULL);
@@ -228,10 +229,6 @@ fn version(script: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// How often `install` tries for its locks before it gives up: writers queue behind each try for
-/// at most the lock timeout below.
-pub(super) const TRIES: u32 = 20;
-
 pub(super) async fn install(session: &mut Session, installation: &Installation) -> Result<()> {
     if is_installed(session, installation).await? {
         return Ok(());
@@ -255,7 +252,13 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
             Err(error) if error.kind() == Kind::RetryNow && tries < TRIES => {
                 tracing::info!(site = %session.site, tries, "the tables are busy; trying again");
             }
-            other => return other,
+            Err(error) => {
+                let reference = installation.closure.reference.iter().map(|table| &table.name);
+                let tables = installation.closure.tables().map(|table| &table.name);
+                let tables: Vec<String> = tables.chain(reference).map(|name| name.sql()).collect();
+                return Err(patience::gave_up(session, &tables, error).await);
+            }
+            Ok(()) => return Ok(()),
         }
     }
 }
@@ -266,7 +269,7 @@ async fn install_once(session: &mut Session, closure: &Closure, script: &str) ->
     let version = version(script);
     let mut forbidden = None;
     let run = async {
-        transaction.batch_execute("SET LOCAL lock_timeout = '500ms'").await?;
+        transaction.batch_execute(BRIEFLY).await?;
         let before = waiting::guarded_tables(&transaction).await?;
         transaction.batch_execute(script).await?;
         forbidden = waiting::forbids(&transaction, closure, &before).await?;
@@ -364,10 +367,13 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
         transaction
             .execute("SELECT pg_catalog.pg_advisory_xact_lock($1, $2)", &[&LOCKS, &FLAG])
             .await?;
+        // What somebody held when their people's rows were erased; while any is left, fences look.
+        transaction.execute("SELECT domicile.sweep()", &[]).await?;
         transaction
             .execute(
                 "SELECT pg_catalog.setval('domicile.flag', 1, false) \
-                 WHERE NOT EXISTS (SELECT 1 FROM domicile.subject WHERE fenced)",
+                 WHERE NOT EXISTS (SELECT 1 FROM domicile.subject WHERE fenced) \
+                   AND NOT EXISTS (SELECT 1 FROM domicile.loose)",
                 &[],
             )
             .await?;
@@ -378,8 +384,6 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
                 &[],
             )
             .await?;
-        // What somebody held when their people's rows were erased.
-        transaction.execute("SELECT domicile.sweep()", &[]).await?;
         transaction
             .execute(
                 "DELETE FROM domicile.gone \

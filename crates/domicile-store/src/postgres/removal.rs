@@ -1,6 +1,6 @@
 //! Dropping foreign keys, and writing down how they are made again.
 
-use super::install::TRIES;
+use super::patience::{self, BRIEFLY, TRIES};
 use super::session::Session;
 use crate::catalog::{ForeignKey, TableName};
 use crate::error::{Error, Kind, Result};
@@ -99,23 +99,29 @@ pub(super) async fn run(session: &Session, removal: &KeyRemoval) -> Result<()> {
             Err(error) if error.kind() == Kind::RetryNow && tries < TRIES => {
                 tracing::info!(site = %session.site, tries, "the tables are busy; trying again");
             }
-            other => return other,
+            Err(error) => return Err(patience::gave_up(session, &tables(removal), error).await),
+            Ok(()) => return Ok(()),
         }
     }
 }
 
-async fn run_once(session: &Session, removal: &KeyRemoval) -> Result<()> {
-    session.batch("BEGIN; SET LOCAL lock_timeout = '500ms'").await?;
-    let columns = removal.columns();
-    let mut tables: Vec<String> = columns.iter().map(|(table, _)| table.sql()).collect();
+/// The tables whose keys they are, each once.
+fn tables(removal: &KeyRemoval) -> Vec<String> {
+    let mut tables: Vec<String> = removal.keys.iter().map(|(table, _)| table.sql()).collect();
     tables.sort();
     tables.dedup();
+    tables
+}
+
+async fn run_once(session: &Session, removal: &KeyRemoval) -> Result<()> {
+    session.batch(&format!("BEGIN; {BRIEFLY}")).await?;
+    let columns = removal.columns();
     let standing = read(session, &columns).await?;
     if standing.keys.is_empty() {
         return Ok(());
     }
     // Dropping a key needs this lock; with it held the definitions stay as they are read now.
-    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
+    let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables(removal).join(", "));
     session.batch(&lock).await.map_err(|error| owners_only(session, error))?;
     if &read(session, &columns).await? != removal {
         return Err(KeyRemoval::changed());

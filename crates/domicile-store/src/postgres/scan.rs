@@ -3,6 +3,7 @@
 //! Nothing here reads what the mover wrote down.
 
 use super::extent::digest_bytes;
+use super::patience;
 use super::session::Session;
 use super::text::{copy_format, owner_text, path_joins, record};
 use crate::closure::{Closure, OwnedTable, ReferenceTable};
@@ -209,9 +210,8 @@ pub(super) async fn import_reference(
     table: &ReferenceTable,
     mut rows: ByteStream<'_>,
 ) -> Result<u64> {
-    session.batch("BEGIN").await?;
     // Nobody may add to it between the look and the copy.
-    session.batch(&format!("LOCK TABLE {} IN EXCLUSIVE MODE", table.name.sql())).await?;
+    patience::lock(session, &table.name.sql(), "EXCLUSIVE").await?;
     let look = format!("SELECT EXISTS (SELECT 1 FROM {})", table.name.sql());
     let row = session.client.query_one(&look, &[]).await.map_err(|e| session.failed(e))?;
     if row.get(0) {

@@ -70,6 +70,13 @@ BEGIN
         {meet_new}
         v_owners := {of_old} || {of_new};
     END IF;
+    -- The last who referred to it has just been erased, and the row waits to be swept.
+    IF v_owners = '{{}}' AND TG_OP <> 'INSERT' THEN
+        SELECT l.home INTO v_away FROM domicile.loose l
+            WHERE l.relation = {relation} AND l.key = array_to_json(v_key)::text;
+        IF v_away IS NOT NULL THEN PERFORM domicile.refuse(NULL, v_away); END IF;
+        RETURN NULL;
+    END IF;
     -- NULL stands for rows that belong to nobody.
     v_here := EXISTS (SELECT 1 FROM unnest(v_owners) AS o(o) WHERE o.o IS NULL
         OR NOT EXISTS (SELECT 1 FROM domicile.subject s WHERE s.subject = o.o AND s.fenced));
@@ -92,6 +99,7 @@ BEGIN
 END $f$;
 "#,
         print = fence::printing(table),
+        relation = literal(&table.name.sql()),
         of_old = owners(closure, shared, "OLD"),
         of_new = owners(closure, shared, "NEW"),
         old_key = key_array("OLD", &table.key),

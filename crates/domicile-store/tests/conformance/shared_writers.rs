@@ -161,3 +161,19 @@ async fn an_erased_address_is_not_missed_by_who_refers_to_it_just_then() {
     let left = ["1", "4", "9"];
     assert_eq!(app.rows("select id from addresses order by id").await, left);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_held_while_its_people_are_erased_is_not_written_to() {
+    let stage = ready().await;
+    let mut lane = stage.decided(&["1"]).await;
+    lane.settle().await;
+    let mut app = stage.app(End::Source).await;
+    run(app.as_mut(), "begin; select 1 from addresses where id = 2 for update").await;
+    lane.erase().await;
+    refused(app.as_mut(), "update addresses set street = 'late' where id = 2", &["DM001"]).await;
+    run(app.as_mut(), "rollback").await;
+    stage.source.rest(std::time::Duration::from_secs(60)).await.unwrap();
+    assert_eq!(app.run("update addresses set street = 'late' where id = 2").await, Ok(0));
+    // Nobody ever referred to this one.
+    run(app.as_mut(), "update addresses set street = 'still empty' where id = 9").await;
+}

@@ -96,16 +96,13 @@ pub(in crate::postgres) async fn choose(
     Ok(chosen)
 }
 
-/// Marks the shared rows that the chosen rows refer to, before those are deleted.
-pub(in crate::postgres) async fn loosen(
-    session: &Session,
-    closure: &Closure,
-    chosen: &Chosen,
-) -> Result<()> {
-    loosen_where(session, closure, chosen, "true").await
+/// Marks the shared rows that the batch's people refer to, before their rows are deleted.
+pub(in crate::postgres) async fn loosen(session: &Session, closure: &Closure) -> Result<()> {
+    let home = "(SELECT p.peer FROM domicile.subject p WHERE p.subject = b.subject)";
+    loosen_where(session, closure, &Chosen::People, home, "true").await
 }
 
-/// The same, of rows that a move brought here: others were here before, and stay.
+/// The same for chosen rows, of what a move brought here: others were here before, and stay.
 pub(in crate::postgres) async fn loosen_brought(
     session: &Session,
     closure: &Closure,
@@ -113,13 +110,14 @@ pub(in crate::postgres) async fn loosen_brought(
 ) -> Result<()> {
     let brought =
         "EXISTS (SELECT 1 FROM domicile.brought b WHERE b.relation = x.relation AND b.key = x.key)";
-    loosen_where(session, closure, chosen, brought).await
+    loosen_where(session, closure, chosen, "NULL::text", brought).await
 }
 
 async fn loosen_where(
     session: &Session,
     closure: &Closure,
     chosen: &Chosen,
+    home: &str,
     only: &str,
 ) -> Result<()> {
     for shared in &closure.shared {
@@ -129,9 +127,10 @@ async fn loosen_where(
                 continue;
             }
             let statement = format!(
-                "INSERT INTO domicile.loose SELECT x.relation, x.key FROM \
-                 (SELECT DISTINCT {} AS relation, {} AS key FROM {} JOIN {} AS s ON {}) AS x \
-                 WHERE {only} ORDER BY 2 ON CONFLICT DO NOTHING",
+                "INSERT INTO domicile.loose (relation, key, home) \
+                 SELECT x.relation, x.key, min(x.home) FROM \
+                 (SELECT {} AS relation, {} AS key, {home} AS home FROM {} JOIN {} AS s ON {}) AS x \
+                 WHERE {only} GROUP BY 1, 2 ORDER BY 2 ON CONFLICT DO NOTHING",
                 literal(&table.name.sql()),
                 key_json("s", &table.key),
                 extent::chosen_from(closure, referrer.owned, chosen),
