@@ -297,10 +297,30 @@ fn addresses_that_people_point_at_are_never_copied_everywhere() {
         table("addresses", "id bigint!, street text, postal_code text", &[]),
     ]);
     let proposal = proposed(&look);
-    assert_ne!(kind(&proposal, "addresses"), Some(TableKind::Reference));
-    assert!(soft(&proposal, "users").is_empty(), "a plan refuses until somebody answers");
-    assert!(proposal.questions[0].blocking);
-    assert!(is_asked(&proposal, "addresses", "people's rows point at it"));
+    assert_eq!(kind(&proposal, "addresses"), Some(TableKind::Shared));
+    assert!(soft(&proposal, "users").is_empty());
+    assert!(is_asked(&proposal, "addresses", "may two people point at one row"));
+}
+
+#[test]
+fn people_that_others_point_at_are_for_the_user_to_decide() {
+    let look = looked_at(vec![
+        table("users", &format!("{USERS}, address_id bigint"), &["address_id > addresses.id"]),
+        table(
+            "orders",
+            "id bigint!, user_id bigint!, seller_id bigint!",
+            &["user_id > users.id", "seller_id > sellers.id"],
+        ),
+        table("sellers", "id bigint!, first_name text, last_name text, email text", &[]),
+        table("addresses", "id bigint!, street text, postal_code text", &[]),
+        table("visits", "id bigint!, address_id bigint", &["address_id > addresses.id"]),
+    ]);
+    let proposal = proposed(&look);
+    for open in ["sellers", "addresses"] {
+        assert!(is_asked(&proposal, open, "people's rows point at it"), "{open}");
+        assert_ne!(kind(&proposal, open), Some(TableKind::Reference));
+    }
+    assert!(proposal.questions.iter().filter(|question| question.blocking).count() >= 2);
 }
 
 #[test]

@@ -46,70 +46,62 @@ fn function(closure: &Closure, place: usize, shared: &SharedTable, mover: &str) 
 CREATE OR REPLACE FUNCTION domicile.fence_{place}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off{print} AS $f$
 DECLARE
-    v_owners text[];
+    v_fenced text[];
     v_owner text;
-    v_key text[];
     v_state text;
     v_away text;
     v_here boolean;
+    v_any boolean;
+    v_key text[] := {old_key};
 BEGIN
     IF current_setting('domicile.mover', true) = 'on' AND session_user = {mover} THEN
         RAISE EXCEPTION USING ERRCODE = 'DM003', MESSAGE = format('a cascade or trigger reached %I while a person was moved', TG_TABLE_NAME);
     END IF;
     IF TG_OP = 'INSERT' THEN
-        v_owners := {of_new};
         v_key := {new_key};
-    ELSIF TG_OP = 'DELETE' THEN
-        v_owners := {of_old};
-        v_key := {old_key};
     ELSE
-        v_key := {old_key};
+        {meet}
     END IF;
-    IF TG_OP <> 'INSERT' THEN {meet} END IF;
-    IF TG_OP = 'UPDATE' THEN
+    IF TG_OP = 'UPDATE' AND {new_key} IS DISTINCT FROM v_key THEN
         {meet_new}
-        v_owners := {of_old} || {of_new};
     END IF;
+    -- Who refers to it and which of them are fenced, in one statement and so at one moment: between
+    -- two, somebody's rows and entry could go. NULL stands for rows that belong to nobody.
+    SELECT array_agg(o.o ORDER BY o.o COLLATE "C") FILTER (WHERE s.fenced),
+           coalesce(bool_or(s.fenced IS NULL), false), count(*) > 0
+        INTO v_fenced, v_here, v_any
+        FROM ({owners}) AS o(o) LEFT JOIN domicile.subject s ON s.subject = o.o AND s.fenced;
     -- The last who referred to it has just been erased, and the row waits to be swept.
-    IF v_owners = '{{}}' AND TG_OP <> 'INSERT' THEN
+    IF NOT v_any AND TG_OP <> 'INSERT' THEN
         SELECT l.home INTO v_away FROM domicile.loose l
             WHERE l.relation = {relation} AND l.key = array_to_json(v_key)::text;
         IF v_away IS NOT NULL THEN PERFORM domicile.refuse(NULL, v_away); END IF;
-        RETURN NULL;
     END IF;
-    -- NULL stands for rows that belong to nobody.
-    v_here := EXISTS (SELECT 1 FROM unnest(v_owners) AS o(o) WHERE o.o IS NULL
-        OR NOT EXISTS (SELECT 1 FROM domicile.subject s WHERE s.subject = o.o AND s.fenced));
-    FOR v_owner IN SELECT DISTINCT o.o COLLATE "C" FROM unnest(v_owners) AS o(o)
-            JOIN domicile.subject s ON s.subject = o.o AND s.fenced ORDER BY 1 LOOP
-        v_state := domicile.note(v_owner, {place}, v_key, false);
+    v_away := NULL;
+    FOREACH v_owner IN ARRAY coalesce(v_fenced, '{{}}') LOOP
+        v_state := coalesce(domicile.note(v_owner, {place}, v_key, false), 'gone');
         IF TG_OP = 'UPDATE' AND v_state IN ('moving', 'closing') AND {new_key} IS DISTINCT FROM v_key THEN
             PERFORM domicile.note(v_owner, {place}, {new_key}, false);
         END IF;
-        IF v_state IN ('moved', 'arriving') THEN
+        IF v_state IN ('moved', 'arriving', 'gone') THEN
             v_away := v_owner;
         ELSE
             v_here := true;
         END IF;
     END LOOP;
     IF v_away IS NOT NULL AND NOT v_here THEN
-        PERFORM domicile.pass(v_away, {place}, v_key, false, false);
+        PERFORM domicile.pass(v_away, {place}, v_key, true, false);
     END IF;
     RETURN NULL;
 END $f$;
 "#,
         print = fence::printing(table),
         relation = literal(&table.name.sql()),
-        of_old = owners(closure, shared, "OLD"),
-        of_new = owners(closure, shared, "NEW"),
+        owners = [owners(closure, shared, "OLD"), owners(closure, shared, "NEW")].join(" UNION "),
         old_key = key_array("OLD", &table.key),
         new_key = key_array("NEW", &table.key),
         meet = meet(table, "array_to_json(v_key)::text"),
-        meet_new = format_args!(
-            "IF {new} IS DISTINCT FROM v_key THEN {} END IF;",
-            meet(table, &key_json("NEW", &table.key)),
-            new = key_array("NEW", &table.key)
-        ),
+        meet_new = meet(table, &key_json("NEW", &table.key)),
     )
 }
 
@@ -122,7 +114,8 @@ fn meet(table: &OwnedTable, key: &str) -> String {
     )
 }
 
-/// Everybody who refers to the row, as an array.
+/// Everybody who refers to the row, as a query. A row that there is not, such as OLD of an INSERT,
+/// is one of NULLs, and nobody refers to it.
 fn owners(closure: &Closure, shared: &SharedTable, row: &str) -> String {
     let part = |referrer: &Referrer| {
         format!(
@@ -133,7 +126,7 @@ fn owners(closure: &Closure, shared: &SharedTable, row: &str) -> String {
         )
     };
     let parts: Vec<String> = shared.referrers.iter().map(part).collect();
-    format!("ARRAY({})", parts.join(" UNION "))
+    parts.join(" UNION ")
 }
 
 /// What the fence of an owned table does when a row of somebody who is moving comes to refer to

@@ -137,19 +137,24 @@ fn text(report: &MigrateReport) -> String {
     };
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let spent = &report.spent;
-    let mut text = aligned(&[
+    let mut rows = vec![
         row("moved", count(report.moved)),
         row("  of unknown residence", count(report.held)),
         row("already home", count(report.already_home)),
         row("on hold", count(report.on_hold)),
         row("failed", count(report.failed)),
         row("rows", count(report.rows)),
-        row("shared rows sent along", count(report.shared_rows)),
         row("rows compared", count(report.compared_rows)),
         row("  that differed", count(report.mismatches)),
         row("rows erased behind", count(report.erased_rows)),
         row("people pending erasure", count(report.pending_erasure)),
-    ]);
+    ];
+    if report.shared_rows > 0 {
+        let sent = row("  shared rows beside", count(report.shared_rows));
+        let at = rows.iter().position(|row| row[0] == "rows").map_or(rows.len(), |at| at + 1);
+        rows.insert(at, sent);
+    }
+    let mut text = aligned(&rows);
     text.push('\n');
     text.push_str(&aligned(&[
         row("pause", spread(report.pause_ms)),
