@@ -83,3 +83,27 @@ async fn a_second_file_that_is_not_there_yet_is_no_home() {
     assert!(refused.contains("site osl1 on SQLite has no such table"), "{refused}");
     assert!(!platform.path("osl1.db").exists(), "a plan makes no database");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_between_people_are_dropped_where_they_leave_and_never_made_where_they_come() {
+    let (mut platform, database) = platform(0);
+    platform.sql(
+        "origin.db",
+        "ALTER TABLE users ADD COLUMN invited_by INTEGER REFERENCES users (id);
+         INSERT INTO users VALUES (1, 'Cork', 'Ireland', NULL), (2, 'Boston', 'usa', 1),
+           (3, 'Galway', 'Ireland', 2)",
+    );
+    platform.config.push_str("[tables.users]\nsoft = [\"invited_by\"]\n");
+    let refused = platform.run(&["prepare"]);
+    refused.failed_with(1, &["prepare --drop-crossing-keys"]);
+    let dropped = platform.run(&["prepare", "--drop-crossing-keys", "--json"]).ok().json();
+    assert_eq!(dropped["dropped_keys"][0]["site"], "iad1", "{dropped}");
+    let keys = "SELECT count(*) FROM pg_constraint WHERE contype = 'f'
+        AND confrelid = 'users'::regclass AND conrelid = 'users'::regclass";
+    assert_eq!(count(&database, keys).await, 0);
+    let moved = platform.run(&["migrate", "--json"]).ok().json();
+    assert_eq!((&moved["moved"], &moved["failed"]), (&json!(2), &json!(0)), "{moved}");
+    platform.run(&["verify"]).ok();
+    let kept = "SELECT count(*) FROM users WHERE id = 3 AND invited_by = 2";
+    assert_eq!(count(&database, kept).await, 1, "the value is kept");
+}
