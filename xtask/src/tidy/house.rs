@@ -50,6 +50,7 @@ pub(super) const HOUSE: &[Crate] = &[
         may_use: &["domicile-model", "domicile-store", "domicile-mover"],
         free_of: &[],
     },
+    Crate { name: "domicile-sim", layer: Layer::Yard, may_use: &["domicile-model"], free_of: &[] },
     Crate { name: "domicile-testkit", layer: Layer::Yard, may_use: &[], free_of: &[] },
     Crate {
         name: "xtask",
