@@ -5,6 +5,7 @@ mod constraints;
 pub(crate) mod crossing;
 mod edges;
 mod head_count;
+mod reference;
 mod sequences;
 mod shared;
 mod sizes;
@@ -310,6 +311,10 @@ fn sketch(catalog: &Catalog, wishes: &Wishes, sites: usize, draft: &mut Draft) -
     let kinds = tables::kinds(catalog, wishes, &found, draft);
     let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
     tables::check_reference(catalog, &closure, draft);
+    if sites > 1 {
+        reference::check_keys(catalog, &closure, draft);
+        reference::check_actions(catalog, &kinds, draft);
+    }
     tables::check_owned(catalog, &closure, draft);
     let uniques = constraints::uniques(catalog, &closure, wishes, sites, draft);
     Ok(Sketch { closure, kinds, uniques })

@@ -55,6 +55,8 @@ impl Drive<'_> {
         } else {
             lane.carrier.carry_ahead().await?;
         }
+        // Asked for before the target has a transaction open, in which others may wait for it.
+        let kept = lane.carrier.kept_at(&lane.source_name).await?;
         lane.source.select(&extent).await?;
         lane.target.begin(&announcement, &extent).await?;
         let bytes = Arc::new(AtomicU64::new(0));
@@ -74,7 +76,10 @@ impl Drive<'_> {
         let (source, target) = (source?, target?);
         let comparison = compare(&source, &target);
         let compared = (lane.clock)() - started;
-        let dangling = lane.target.check().await?;
+        let mut dangling = lane.target.check().await?;
+        if !dangling.is_empty() && !kept.rows.is_empty() && lane.target.bring(&kept).await? > 0 {
+            dangling = lane.target.check().await?;
+        }
         if let Some(reason) = self.object(&comparison, &dangling) {
             return Err(Error::new(Kind::Operator, reason));
         }

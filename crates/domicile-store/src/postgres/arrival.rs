@@ -4,11 +4,14 @@ use super::departure::subjects_of;
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
+use super::reference;
 use super::session::{FLAG, LOCKS, Session, Sessions};
 use super::text::{copy_format, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
-use crate::site::{Announcement, Arrival, ByteStream, Extent, Horizon, TableDigest};
+use crate::site::{
+    Announcement, Arrival, ByteStream, Extent, Horizon, ReferenceChanges, TableDigest,
+};
 use crate::sql::{equal, ident, idents};
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
@@ -306,6 +309,11 @@ impl Arrival for PostgresArrival {
         // What was deleted and has not come again must not be missed by anybody at home here.
         found.extend(erase::dangling(&self.session, &self.closure).await?);
         Ok(found)
+    }
+
+    async fn bring(&mut self, kept: &ReferenceChanges) -> Result<u64> {
+        self.opened()?;
+        reference::bring(&self.session, &self.closure, kept).await
     }
 
     async fn commit(&mut self) -> Result<()> {

@@ -315,7 +315,6 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
     if !exists(session).await? {
         return Ok(false);
     }
-    let is_writing = installation.reference_site == session.site;
     let script = script(installation, session, &session.role_literal().await?);
     let row = session
         .client
@@ -323,18 +322,16 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
             "SELECT (SELECT value FROM domicile.setting WHERE name = 'version'), \
              (SELECT count(*) FROM domicile.relations() r WHERE 4 > (SELECT count(*) \
                 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r AND t.tgenabled = 'A' \
-                AND t.tgname LIKE 'AA\\_domicile\\_fence%')), \
-             (SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgparentid = 0 \
-                AND t.tgname = 'AA_domicile_reference' AND (t.tgenabled = 'A' OR ($1 AND t.tgenabled = 'O')))",
-            &[&!is_writing],
+                AND t.tgname LIKE 'AA\\_domicile\\_fence%'))",
+            &[],
         )
         .await
         .map_err(|e| session.failed(e))?;
     let found: Option<String> = row.get(0);
     let unfenced: i64 = row.get(1);
-    let watched: i64 = row.get(2);
-    let is_watched = usize::try_from(watched) == Ok(installation.closure.reference.len());
-    Ok(is_watched && found.as_deref() == Some(version(&script).as_str()) && unfenced == 0)
+    Ok(found.as_deref() == Some(version(&script).as_str())
+        && unfenced == 0
+        && reference::unwatched(session, installation).await? == 0)
 }
 
 /// Lowers the flag when nobody is under way, and drops tombstones that have served their time.

@@ -31,7 +31,7 @@ pub(super) const OUR_TABLES: [&str; 6] = [
 ];
 
 /// The journal's layout.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// `domicile_subject` has everybody who is on the way, and everybody who has come; `fenced` says
 /// who must be looked at. `domicile_gone` has the tombstones; one is `suspended` while its person
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS domicile_gone (
 CREATE TABLE IF NOT EXISTS domicile_directive (
   subject TEXT PRIMARY KEY NOT NULL, hold TEXT, home TEXT, since TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS domicile_changed (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, key TEXT NOT NULL);
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, key TEXT NOT NULL, refused TEXT);
 CREATE TABLE IF NOT EXISTS domicile_site (
   key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
 ";
@@ -71,6 +71,7 @@ pub(super) fn install(
     writing(connection, DOING, || {
         refuse_while_moving(connection, &installation.closure)?;
         connection.execute_batch(JOURNAL).doing(DOING)?;
+        add_columns(connection)?;
         let before = waiting::guarded_tables(connection)?;
         if let Some(change) = waiting::forbids(connection, &installation.closure, &before)? {
             return Err(change.refusal(None));
@@ -93,6 +94,17 @@ pub(super) fn install(
         }
         Ok(())
     })
+}
+
+/// Adds what an earlier layout of the journal did not have.
+fn add_columns(connection: &Connection) -> Result<()> {
+    let sql = "SELECT count(*) FROM pragma_table_info('domicile_changed') WHERE name = 'refused'";
+    let found: i64 = connection.query_row(sql, [], |row| row.get(0)).doing(DOING)?;
+    if found == 0 {
+        let add = "ALTER TABLE domicile_changed ADD COLUMN refused TEXT";
+        connection.execute_batch(add).doing(DOING)?;
+    }
+    Ok(())
 }
 
 /// Whether what [`install`] would put in place is in place.
