@@ -246,6 +246,10 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
         draft.warnings.extend(named);
     }
     let Sketch { closure, kinds, uniques } = sketch(catalog, wishes, sites.len(), &mut draft)?;
+    if reference_site != template {
+        // The template may declare otherwise, and it is here that rows go.
+        reference::check_actions(&catalogs[reference_site], &kinds, &mut draft);
+    }
     let triggers = constraints::triggers(catalog, &closure, &mut draft);
     let sequences = sequences::list(sites, &catalogs, template, &closure);
     sequences::warn(&sequences, &mut draft);

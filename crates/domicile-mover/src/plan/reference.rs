@@ -45,8 +45,16 @@ pub(super) fn check_actions(
             if found.is_empty() || kinds.get(&key.parent) != Some(&TableKind::Reference) {
                 continue;
             }
+            let name = table.name.to_string();
+            if draft
+                .refused
+                .iter()
+                .any(|refusal| refusal.what == name && refusal.why.contains(&key.name))
+            {
+                continue;
+            }
             draft.refuse(
-                table.name.to_string(),
+                name,
                 format!(
                     "its key {} ({} → {}) is {}, which would change people's rows at one site only",
                     key.name,
@@ -74,6 +82,8 @@ fn actions(key: &ForeignKey) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domicile_store::catalog::{Column, Shape, Table};
+    use domicile_store::closure::ReferenceTable;
 
     fn key(on_delete: &str, on_update: &str) -> ForeignKey {
         let name = |name: &str| TableName { schema: None, name: name.to_owned() };
@@ -86,6 +96,62 @@ mod tests {
             on_delete: on_delete.to_owned(),
             on_update: on_update.to_owned(),
         }
+    }
+
+    fn kinds_with(collation: Option<&str>, schema: Option<&str>) -> (Catalog, Closure) {
+        let name = TableName { schema: schema.map(str::to_owned), name: "kinds".to_owned() };
+        let column = Column {
+            name: "code".to_owned(),
+            type_name: "text".to_owned(),
+            not_null: true,
+            generated: false,
+            default: None,
+            collation: collation.map(str::to_owned),
+            exact_text: collation.is_none(),
+            user_type: false,
+        };
+        let key = vec![column.name.clone()];
+        let reference = ReferenceTable {
+            name: name.clone(),
+            columns: key.clone(),
+            user_types: vec![false],
+            types: vec!["text".to_owned()],
+            key: key.clone(),
+        };
+        let table = Table {
+            name,
+            columns: vec![column],
+            primary_key: key,
+            uniques: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            triggers: Vec::new(),
+            triggers_always: Vec::new(),
+            shape: Shape::Plain,
+            obstacles: Vec::new(),
+            left_out: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        };
+        let catalog = Catalog { tables: vec![table], ..Catalog::default() };
+        let (owned, checks, residence) = (Vec::new(), Vec::new(), Vec::new());
+        (catalog, Closure { owned, reference: vec![reference], checks, residence })
+    }
+
+    #[test]
+    fn a_key_with_a_collation_is_refused_at_sqlite() {
+        let refused = |collation, schema| {
+            let (catalog, closure) = kinds_with(collation, schema);
+            let mut draft = Draft::default();
+            check_keys(&catalog, &closure, &mut draft);
+            draft.refused
+        };
+        assert_eq!(refused(None, None), []);
+        assert_eq!(refused(Some("case_insensitive"), Some("public")), [], "carried there");
+        let found = refused(Some("NOCASE"), None);
+        assert_eq!(found.len(), 1);
+        assert!(found.iter().all(|refusal| refusal.why.contains("NOCASE")), "{found:?}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ use tokio_postgres::error::SqlState;
 
 pub(super) use triggers::{script, unwatched};
 
+/// Why a change was refused; NULL as well where an earlier version has prepared the site.
+const REFUSED: &str = "(pg_catalog.to_jsonb(c) ->> 'refused')";
+
 /// The reference tables of one PostgreSQL site.
 pub(super) struct PostgresReference {
     session: Session,
@@ -44,10 +47,12 @@ impl PostgresReference {
 
     async fn read(&self, after: i64, limit: u32) -> Result<ReferenceChanges> {
         let failed = |e| self.session.failed(e);
-        let statement = "SELECT c.seq, c.relation, c.key, c.refused FROM domicile.changed c \
-                         WHERE c.seq > $1 ORDER BY c.seq LIMIT $2";
+        let statement = format!(
+            "SELECT c.seq, c.relation, c.key, {REFUSED} FROM domicile.changed c \
+             WHERE c.seq > $1 ORDER BY c.seq LIMIT $2"
+        );
         let client = &self.session.client;
-        let lines = client.query(statement, &[&after, &i64::from(limit)]).await.map_err(failed)?;
+        let lines = client.query(&statement, &[&after, &i64::from(limit)]).await.map_err(failed)?;
         let notes = lines.iter().map(|line| self.note(line)).collect();
         let mut changes = ReferenceChanges { notes, rows: Vec::new() };
         let last = changes.notes.last().map_or(after, |note| note.seq);
@@ -178,8 +183,8 @@ impl Reference for PostgresReference {
             Err(error) => return Err(self.session.failed(error)),
         };
         let named = format!(
-            "SELECT c.seq, c.relation, c.key, c.refused FROM domicile.changed c \
-             WHERE c.refused IS NOT NULL ORDER BY c.seq LIMIT {REFUSED_NAMED_MAX}"
+            "SELECT c.seq, c.relation, c.key, {REFUSED} FROM domicile.changed c \
+             WHERE {REFUSED} IS NOT NULL ORDER BY c.seq LIMIT {REFUSED_NAMED_MAX}"
         );
         let lines = self.session.client.query(&named, &[]).await;
         let lines = lines.map_err(|e| self.session.failed(e))?;

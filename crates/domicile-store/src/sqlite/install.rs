@@ -96,11 +96,16 @@ pub(super) fn install(
     })
 }
 
-/// Adds what an earlier layout of the journal did not have.
-fn add_columns(connection: &Connection) -> Result<()> {
+/// Whether notes of reference rows say why a change was refused.
+pub(super) fn tells_refusals(connection: &Connection) -> Result<bool> {
     let sql = "SELECT count(*) FROM pragma_table_info('domicile_changed') WHERE name = 'refused'";
     let found: i64 = connection.query_row(sql, [], |row| row.get(0)).doing(DOING)?;
-    if found == 0 {
+    Ok(found > 0)
+}
+
+/// Adds what an earlier layout of the journal did not have.
+fn add_columns(connection: &Connection) -> Result<()> {
+    if !tells_refusals(connection)? {
         let add = "ALTER TABLE domicile_changed ADD COLUMN refused TEXT";
         connection.execute_batch(add).doing(DOING)?;
     }

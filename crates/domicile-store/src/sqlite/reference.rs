@@ -75,18 +75,24 @@ impl Tables {
     }
 
     fn notes(&self, connection: &Connection, after: i64, limit: u32) -> Result<Vec<ReferenceNote>> {
-        let sql = "SELECT seq, tbl, key, refused FROM domicile_changed WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        self.told_notes(connection, sql, [after, i64::from(limit)])
+        self.told_notes(connection, "1", [after, i64::from(limit)])
     }
 
+    /// The notes above a number, at most so many, of which a condition is true.
     fn told_notes(
         &self,
         connection: &Connection,
-        sql: &str,
+        condition: &str,
         parameters: [i64; 2],
     ) -> Result<Vec<ReferenceNote>> {
+        // An earlier version may have prepared the site.
+        let refused = if install::tells_refusals(connection)? { "refused" } else { "NULL" };
+        let sql = format!(
+            "SELECT seq, tbl, key, refused FROM (SELECT seq, tbl, key, {refused} AS refused \
+             FROM domicile_changed) WHERE {condition} AND seq > ?1 ORDER BY seq LIMIT ?2"
+        );
         type Line = (i64, String, String, Option<String>);
-        let lines: Vec<Line> = list(connection, sql, parameters, |row| {
+        let lines: Vec<Line> = list(connection, &sql, parameters, |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
         let note = |(seq, name, written, refused): Line| {
@@ -234,10 +240,8 @@ impl Reference for SqliteReference {
                 let count = list(connection, "SELECT count(*) FROM domicile_changed", [], |row| {
                     row.get::<_, i64>(0)
                 })?;
-                let sql = "SELECT seq, tbl, key, refused FROM domicile_changed
-                           WHERE refused IS NOT NULL AND seq > ?1 ORDER BY seq LIMIT ?2";
                 let named = [0, i64::from(REFUSED_NAMED_MAX)];
-                let refused = tables.told_notes(connection, sql, named)?;
+                let refused = tables.told_notes(connection, "refused IS NOT NULL", named)?;
                 Ok(Standing {
                     notes: count.first().map_or(0, |count| count.unsigned_abs()),
                     refused: refused.into_iter().map(|note| tables.in_form(note)).collect(),

@@ -14,7 +14,7 @@ use crate::sql::{equal, idents, literal};
 
 /// Rows of the stage that are not in place: by their place there, and why. `is_out` are those
 /// given up for now.
-const LEFT: &str = "CREATE TEMPORARY TABLE domicile_left (row tid PRIMARY KEY, code text, \
+const LEFT: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS domicile_left (row tid PRIMARY KEY, code text, \
                     message text, is_out boolean NOT NULL DEFAULT false) ON COMMIT DROP";
 
 pub(super) async fn apply(
@@ -51,7 +51,6 @@ impl Applying<'_> {
         for (at, rows) in &changes.rows {
             stage::fill(session, closure, *at, rows).await?;
         }
-        session.batch(LEFT).await?;
         let mut applied = Applied::default();
         // What went makes room for what came under another key.
         for (at, _) in changes.rows.iter().rev() {
@@ -147,7 +146,7 @@ impl Applying<'_> {
         }
         self.session
             .batch(&format!(
-                "DELETE FROM pg_temp.domicile_left; \
+                "{LEFT}; DELETE FROM pg_temp.domicile_left; \
                  INSERT INTO pg_temp.domicile_left (row) SELECT y.ctid FROM {} AS y",
                 stage::name(at)
             ))

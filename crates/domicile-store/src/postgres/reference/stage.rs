@@ -77,7 +77,7 @@ pub(super) fn put(table: &ReferenceTable, declared: &Declared, at: usize, only: 
     let numbered = declared.numbered.iter();
     let differs = numbered.map(|c| format!("t0.{0} IS DISTINCT FROM y.{0}", ident(c)));
     let differs: Vec<String> = std::iter::once(format!(
-        "{} IS DISTINCT FROM {}",
+        "{} COLLATE \"C\" IS DISTINCT FROM {}",
         key_array("t0", &table.key),
         key_array("y", &table.key)
     ))

@@ -22,7 +22,6 @@ CREATE TABLE IF NOT EXISTS domicile.changed (
 );
 -- Why the change could not be made at some site when that was last tried.
 ALTER TABLE domicile.changed ADD COLUMN IF NOT EXISTS refused text;
-CREATE INDEX IF NOT EXISTS changed_refused ON domicile.changed (seq) WHERE refused IS NOT NULL;
 REVOKE ALL ON domicile.changed FROM PUBLIC;
 CREATE OR REPLACE FUNCTION domicile.refuse_reference() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $f$
@@ -64,7 +63,7 @@ BEGIN
     IF TG_OP <> 'INSERT' THEN
         INSERT INTO domicile.changed (relation, key) VALUES ({quoted}, {old});
     END IF;
-    IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND {new} IS DISTINCT FROM {old}) THEN
+    IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND {new} COLLATE "C" IS DISTINCT FROM {old}) THEN
         INSERT INTO domicile.changed (relation, key) VALUES ({quoted}, {new});
     END IF;
     RETURN NULL;
