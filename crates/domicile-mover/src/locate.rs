@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::people::Platform;
-use crate::reference::behind;
+use crate::reference::{standing, told};
+use crate::report::RefusedChange;
 use domicile_model::residence::Residence;
 use domicile_model::{SiteName, State, Subject};
 use serde::Serialize;
@@ -103,6 +104,9 @@ pub struct Status {
     pub on_hold: u64,
     /// Changes of reference rows that are still to be carried to other sites.
     pub reference_behind: u64,
+    /// Those of them that a site could not apply, the first hundred: they are tried again, and
+    /// whoever does not need these rows moves all the same.
+    pub reference_refused: Vec<RefusedChange>,
     /// People who came home per second, measured between two looks; `None` where only one was
     /// taken.
     pub people_per_second: Option<f64>,
@@ -113,7 +117,12 @@ pub struct Status {
 /// Counts once. [`Status::with_rate`] adds the rate from a later count.
 pub async fn status(platform: &Platform) -> Result<Status> {
     platform.read_directives().await?;
-    let mut status = Status { reference_behind: behind(platform).await?, ..Status::default() };
+    let noted = standing(platform).await?;
+    let mut status = Status {
+        reference_behind: noted.notes,
+        reference_refused: told(&platform.closure, noted.refused),
+        ..Status::default()
+    };
     for (at, site) in platform.sites.iter().enumerate() {
         let (mut closed, mut under_way) = (BTreeSet::new(), BTreeSet::new());
         for entry in site.journal().await? {

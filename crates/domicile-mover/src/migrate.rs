@@ -14,7 +14,7 @@ use crate::pace::Pacer;
 use crate::people::{Directives, Platform};
 use crate::prepare::installation;
 use crate::recover::{self, Found};
-use crate::reference::Carrier;
+use crate::reference::{Carrier, standing, told};
 use crate::report::{Failure, MigrateReport};
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::{Claim, Engine, Kind};
@@ -113,6 +113,7 @@ async fn report(
 ) -> Result<MigrateReport> {
     let mut report = tally.report();
     report.pending_erasure = count_pending(platform).await?;
+    report.reference_refused = told(&platform.closure, standing(platform).await?.refused);
     report.stopped = *surroundings.stop.borrow();
     report.seconds = ((surroundings.clock)() - started).as_secs_f64();
     Ok(report)
@@ -157,7 +158,7 @@ impl<'a> Run<'a> {
     async fn round(&self, tally: &mut Tally) -> Result<Duration> {
         let Run { platform, options, surroundings, .. } = self;
         let began = (surroundings.clock)();
-        self.carrier.carry().await?;
+        self.carrier.carry_all().await?;
         platform.read_directives().await?;
         let mut found = recover::find(platform).await?;
         let uncleared = clear_leftovers(platform, &found).await?;
@@ -203,7 +204,7 @@ impl<'a> Run<'a> {
         tally.totals = totals;
         moved?;
         tally.erased.add(erased?);
-        self.carrier.carry().await?;
+        self.carrier.carry_all().await?;
         for site in &platform.sites {
             site.rest(options.keep_tombstones).await?;
         }
@@ -217,6 +218,19 @@ fn people_per_batch(platform: &Platform) -> usize {
         Some(Engine::Sqlite) => 100,
         _ => 400,
     }
+}
+
+/// Puts back what has gone since the run began, as a trigger on a new partition: nothing moves
+/// between two rounds.
+async fn keep_installed(platform: &Platform) -> Result<()> {
+    let installation = installation(&platform.sites, &platform.closure, platform.reference_site);
+    for site in &platform.sites {
+        if !site.is_installed(&installation).await? {
+            tracing::warn!(site = %site.name(), "fences were missing and are put back");
+            site.install(&installation).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn check_installed(platform: &Platform) -> Result<()> {

@@ -5,6 +5,7 @@ mod constraints;
 pub(crate) mod crossing;
 mod edges;
 mod head_count;
+mod reference;
 mod sequences;
 mod shared;
 mod sizes;
@@ -247,6 +248,10 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
         draft.warnings.extend(named);
     }
     let Sketch { closure, kinds, uniques } = sketch(catalog, wishes, sites.len(), &mut draft)?;
+    if reference_site != template {
+        // The template may declare otherwise, and it is here that rows go.
+        reference::check_actions(&catalogs[reference_site], &kinds, &mut draft);
+    }
     let triggers = constraints::triggers(catalog, &closure, &mut draft);
     let sequences = sequences::list(sites, &catalogs, template, &closure);
     sequences::warn(&sequences, &mut draft);
@@ -313,6 +318,10 @@ fn sketch(catalog: &Catalog, wishes: &Wishes, sites: usize, draft: &mut Draft) -
     let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
     tables::check_reference(catalog, &closure, draft);
     tables::check_shared(catalog, &closure, draft);
+    if sites > 1 {
+        reference::check_keys(catalog, &closure, draft);
+        reference::check_actions(catalog, &kinds, draft);
+    }
     tables::check_owned(catalog, &closure, draft);
     let uniques = constraints::uniques(catalog, &closure, wishes, sites, draft);
     Ok(Sketch { closure, kinds, uniques })

@@ -7,7 +7,7 @@ pub use drops::{KeyDrop, drop_keys, list_drops};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::plan::crossing::is_only_left;
-use crate::reference::{Carrier, drift};
+use crate::reference::{Carrier, Explaining, drift};
 use domicile_model::SiteName;
 use domicile_store::catalog::TableName;
 use domicile_store::{Closure, Installation, ReferenceTable, Site};
@@ -27,7 +27,8 @@ pub struct Prepared {
     pub fences_installed: bool,
 }
 
-/// Prepares every site. Whatever is in place already is left alone.
+/// Prepares every site, which nobody else may be moving people at: an older reference row would
+/// arrive after a newer one. Whatever is in place already is left alone.
 pub async fn prepare(sites: &[Arc<dyn Site>], plan: &Plan) -> Result<Vec<Prepared>> {
     let Some(closure) = plan.closure.clone().filter(|_| plan.refused.is_empty()) else {
         return Err(Error::refused(
@@ -35,6 +36,10 @@ pub async fn prepare(sites: &[Arc<dyn Site>], plan: &Plan) -> Result<Vec<Prepare
             "run domicile plan to read them all",
         ));
     };
+    let mut claims = Vec::new();
+    for site in sites {
+        claims.push(site.claim().await?);
+    }
     let mut done: Vec<Prepared> = sites.iter().map(|site| Prepared::nothing(site.name())).collect();
     for at in (0..sites.len()).filter(|at| *at != plan.template) {
         done[at].tables_created = create_missing(sites, plan.template, at, &closure).await?;
@@ -51,10 +56,11 @@ pub async fn prepare(sites: &[Arc<dyn Site>], plan: &Plan) -> Result<Vec<Prepare
     for (at, site) in sites.iter().enumerate().filter(|(at, _)| *at != plan.reference_site) {
         done[at].reference_rows = copy_reference(writing, site.as_ref(), &closure).await?;
     }
-    Carrier::open(sites, plan.reference_site, &closure).await?.carry().await?;
+    Carrier::open(sites, plan.reference_site, &closure).await?.carry_all().await?;
     for (at, site) in sites.iter().enumerate().filter(|(at, _)| *at != plan.reference_site) {
         let all: Vec<usize> = (0..closure.reference.len()).collect();
-        if let Some(table) = drift(writing, site.as_ref(), &closure, &all).await?.first() {
+        let found = drift(writing, site.as_ref(), &closure, &all, Explaining::Any).await?;
+        if let Some(table) = found.first() {
             return Err(drifted(&closure.reference[*table], writing, sites[at].as_ref()));
         }
     }

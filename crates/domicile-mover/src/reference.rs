@@ -4,12 +4,16 @@
 //! of people are loaded anywhere, so that a row which refers to a new reference row finds it at
 //! its new home.
 
+mod carrier;
+
 use crate::error::Result;
 use crate::people::Platform;
-use domicile_store::{Closure, Error, Reference, ReferenceChanges, Site};
+use crate::report::RefusedChange;
+use domicile_store::{Closure, Reference, ReferenceNote, Site, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+
+pub use carrier::Carrier;
 
 /// Notes carried at once.
 const NOTES_AT_ONCE: u32 = 5000;
@@ -17,88 +21,13 @@ const NOTES_AT_ONCE: u32 = 5000;
 /// two looks a running mover may have carried it.
 const LOOKS: u32 = 5;
 
-/// Carries changes from the writing site to every other; shared by all lanes of a run.
-pub struct Carrier {
-    ends: Option<Mutex<Ends>>,
-    /// Forgets at the writing site. It has a connection and a lock of its own: a writer there may
-    /// be held back just now by a lane that waits for `ends`.
-    writing: Option<Mutex<Box<dyn Reference>>>,
-}
-
-struct Ends {
-    source: Box<dyn Reference>,
-    targets: Vec<Box<dyn Reference>>,
-}
-
-impl Carrier {
-    /// Opens every site; opens none where there is no reference table.
-    pub async fn open(
-        sites: &[Arc<dyn Site>],
-        writing: usize,
-        closure: &Arc<Closure>,
-    ) -> Result<Self> {
-        if closure.reference.is_empty() {
-            return Ok(Carrier { ends: None, writing: None });
-        }
-        let mut targets = Vec::new();
-        for (at, site) in sites.iter().enumerate() {
-            if at != writing {
-                targets.push(site.reference(closure.clone()).await?);
-            }
-        }
-        let source = sites[writing].reference(closure.clone()).await?;
-        let forgetting = sites[writing].reference(closure.clone()).await?;
-        Ok(Carrier {
-            ends: Some(Mutex::new(Ends { source, targets })),
-            writing: Some(Mutex::new(forgetting)),
-        })
-    }
-
-    /// Carries everything that was committed at the writing site before this call, and forgets
-    /// it there.
-    pub async fn carry(&self) -> Result<(), Error> {
-        let done = self.carry_ahead().await?;
-        match &self.writing {
-            Some(writing) if !done.is_empty() => writing.lock().await.forget(&done).await,
-            _ => Ok(()),
-        }
-    }
-
-    /// The same without forgetting, which writes at the writing site: for whoever holds writers
-    /// back there. Returns the notes that every site has.
-    pub(crate) async fn carry_ahead(&self) -> Result<Vec<i64>, Error> {
-        let Some(ends) = &self.ends else { return Ok(Vec::new()) };
-        let mut ends = ends.lock().await;
-        let (mut after, mut done) = (0, Vec::new());
-        loop {
-            let changes = ends.source.changes(after, NOTES_AT_ONCE).await?;
-            let Some(last) = changes.notes.last() else { return Ok(done) };
-            after = last.seq;
-            let stayed = ends.apply(&changes).await?;
-            let gone = changes.notes.iter();
-            let gone = gone.filter(|note| !stayed.contains(&(note.table, note.key.clone())));
-            done.extend(gone.map(|note| note.seq));
-            // What was noted since the call began may wait; else a busy writer would be chased.
-            if changes.notes.len() < NOTES_AT_ONCE as usize {
-                return Ok(done);
-            }
-        }
-    }
-}
-
-impl Ends {
-    /// Applies changes at every site; returns the rows that stayed somewhere.
-    async fn apply(
-        &mut self,
-        changes: &ReferenceChanges,
-    ) -> Result<BTreeSet<(Option<usize>, Vec<String>)>, Error> {
-        let mut stayed = BTreeSet::new();
-        for target in &mut self.targets {
-            let kept = target.apply(changes).await?;
-            stayed.extend(kept.into_iter().map(|note| (note.table, note.key)));
-        }
-        Ok(stayed)
-    }
+/// Which notes explain that a row differs between two sites.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Explaining {
+    /// Every note: the row will be carried, or is known to be refused.
+    Any,
+    /// Notes that no site has refused.
+    NotRefused,
 }
 
 /// The reference tables, by place, in which a site differs from the writing one in rows that no
@@ -108,6 +37,7 @@ pub(crate) async fn drift(
     site: &dyn Site,
     closure: &Arc<Closure>,
     suspects: &[usize],
+    explaining: Explaining,
 ) -> Result<Vec<usize>> {
     let mut drifted = Vec::new();
     if suspects.is_empty() {
@@ -121,7 +51,13 @@ pub(crate) async fn drift(
             // In this order: what is carried between two of these looks is found equal by the next.
             let there = target.digests(*table).await?;
             let here = source.digests(*table).await?;
-            let noted = noted(source.as_mut(), *table).await?;
+            let noted: BTreeSet<Vec<String>> = noted(source.as_mut())
+                .await?
+                .into_iter()
+                .filter(|note| note.table == Some(*table))
+                .filter(|note| explaining == Explaining::Any || note.refused.is_none())
+                .map(|note| note.key)
+                .collect();
             let mut differing = differing(&here, &there);
             differing.retain(|key| {
                 !noted.contains(key) && rows.as_ref().is_none_or(|rows| rows.contains(key))
@@ -146,37 +82,75 @@ fn differing(here: &Digests, there: &Digests) -> BTreeSet<Vec<String>> {
     keys.filter(|key| here.get(*key) != there.get(*key)).cloned().collect()
 }
 
-async fn noted(source: &mut dyn Reference, table: usize) -> Result<BTreeSet<Vec<String>>> {
-    let mut keys = BTreeSet::new();
-    let mut after = 0;
+/// Every note of a writing site.
+async fn noted(source: &mut dyn Reference) -> Result<Vec<ReferenceNote>> {
+    let (mut notes, mut after) = (Vec::new(), 0);
     loop {
         let changes = source.changes(after, NOTES_AT_ONCE).await?;
-        let Some(last) = changes.notes.last() else { return Ok(keys) };
+        let Some(last) = changes.notes.last() else { return Ok(notes) };
         after = last.seq;
         let is_last = changes.notes.len() < NOTES_AT_ONCE as usize;
-        let of_table = changes.notes.into_iter().filter(|note| note.table == Some(table));
-        keys.extend(of_table.map(|note| note.key));
+        notes.extend(changes.notes);
         if is_last {
-            return Ok(keys);
+            return Ok(notes);
         }
     }
 }
 
-/// How many changes are noted at the writing site.
-pub(crate) async fn behind(platform: &Platform) -> Result<u64> {
+/// What stands noted at the writing site.
+pub(crate) async fn standing(platform: &Platform) -> Result<Standing> {
     if platform.closure.reference.is_empty() {
-        return Ok(0);
+        return Ok(Standing::default());
     }
     let site = &platform.sites[platform.reference_site];
-    let mut source = site.reference(platform.closure.clone()).await?;
-    let (mut after, mut notes) = (0, 0);
-    loop {
-        let changes = source.changes(after, NOTES_AT_ONCE).await?;
-        notes += changes.notes.len() as u64;
-        let Some(last) = changes.notes.last() else { return Ok(notes) };
-        after = last.seq;
-        if changes.notes.len() < NOTES_AT_ONCE as usize {
-            return Ok(notes);
+    Ok(site.reference(platform.closure.clone()).await?.standing().await?)
+}
+
+/// The first of the changes that a site could not apply, for people to read.
+pub(crate) fn told(closure: &Closure, refused: Vec<ReferenceNote>) -> Vec<RefusedChange> {
+    let told = refused.into_iter().filter_map(|note| {
+        let table = closure.reference.get(note.table?)?;
+        Some(RefusedChange {
+            table: table.name.to_string(),
+            key: note.key.join(", "),
+            reason: note.refused?,
+        })
+    });
+    told.collect()
+}
+
+/// Why notes stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reasons {
+    /// Rows somewhere refer to a row that was deleted where it is written.
+    pub(crate) held: u64,
+    /// A site could not apply the change.
+    pub(crate) refused: u64,
+    /// Neither: nothing but the next run is in the way.
+    pub(crate) waiting: u64,
+}
+
+/// Asks every site why the notes stand that stand.
+pub(crate) async fn reasons(platform: &Platform) -> Result<Reasons> {
+    let mut reasons = Reasons::default();
+    if platform.closure.reference.is_empty() {
+        return Ok(reasons);
+    }
+    let writing = &platform.sites[platform.reference_site];
+    let mut source = writing.reference(platform.closure.clone()).await?;
+    let notes = noted(source.as_mut()).await?;
+    let mut held: BTreeSet<i64> = BTreeSet::new();
+    let others = platform.sites.iter().enumerate();
+    for (_, site) in others.filter(|(at, _)| *at != platform.reference_site && !notes.is_empty()) {
+        let mut site = site.reference(platform.closure.clone()).await?;
+        held.extend(site.held(&notes).await?.iter().map(|note| note.seq));
+    }
+    for note in &notes {
+        match (&note.refused, held.contains(&note.seq)) {
+            (Some(_), _) => reasons.refused += 1,
+            (None, true) => reasons.held += 1,
+            (None, false) => reasons.waiting += 1,
         }
     }
+    Ok(reasons)
 }

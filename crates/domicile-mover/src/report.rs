@@ -1,8 +1,12 @@
 //! What a migration did, in numbers.
 
+mod spread;
+
 use domicile_model::Subject;
 use serde::Serialize;
 use std::time::Duration;
+
+pub use spread::Spread;
 
 /// Three points of a distribution, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -37,6 +41,17 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// A change of a reference row that some site could not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedChange {
+    /// The table.
+    pub table: String,
+    /// The row's key.
+    pub key: String,
+    /// Which site, and why.
+    pub reason: String,
+}
+
 /// What one run of `migrate` did. JSON fields are extended, never renamed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct MigrateReport {
@@ -58,7 +73,8 @@ pub struct MigrateReport {
     pub bytes: u64,
     /// How long the run took.
     pub seconds: f64,
-    /// Per person, from the lock's grant (or the closing) to the decision's acknowledgement.
+    /// Per person, from the lock's grant (or the closing) to the decision's acknowledgement. Exact
+    /// for ten thousand people, to a thousandth for more.
     pub pause_ms: Percentiles,
     /// Per person, the pause and the time until the new home was open.
     pub handover_ms: Percentiles,
@@ -76,6 +92,9 @@ pub struct MigrateReport {
     pub spent: Spent,
     /// Who failed, and why.
     pub failures: Vec<Failure>,
+    /// Changes of reference rows that are set aside since a site could not apply them, the first
+    /// hundred.
+    pub reference_refused: Vec<RefusedChange>,
 }
 
 /// Seconds by activity, summed over lanes.

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::people::Platform;
-use crate::reference::drift;
+use crate::reference::{Explaining, drift, reasons};
 use domicile_model::{State, Subject};
 use domicile_store::{Finding, JournalEntry, Person, PersonStream};
 use futures_util::StreamExt as _;
@@ -79,6 +79,13 @@ pub struct VerifyReport {
     pub drift_found: Vec<Drift>,
     /// Shared tables, per site. No fault.
     pub shared: Vec<SharedCount>,
+    /// Changes of reference rows that a site could not apply; where its rows differ, that is drift.
+    pub reference_refused: u64,
+    /// Reference rows that were deleted and are kept where rows still refer to them. No fault.
+    pub reference_kept: u64,
+    /// Changes of reference rows that nothing holds up and that are not carried yet. No fault while
+    /// nobody carries; where they stay after `migrate`, something is wrong.
+    pub reference_waiting: u64,
     /// People whose rows stand somewhere and are open nowhere: decided and not settled, or a site
     /// was restored.
     pub without_home: u64,
@@ -251,12 +258,16 @@ fn judge_ownerless(
 }
 
 /// A table drifts where its rows differ from the writing site's and no note says that they are
-/// still to be carried.
+/// still to be carried. A change that a site could not apply is drift until it could.
 async fn judge_reference(
     platform: &Platform,
     findings: &[Finding],
     report: &mut VerifyReport,
 ) -> Result<()> {
+    let reasons = reasons(platform).await?;
+    report.reference_kept = reasons.held;
+    report.reference_refused = reasons.refused;
+    report.reference_waiting = reasons.waiting;
     let writing = platform.sites[platform.reference_site].as_ref();
     let expected = &findings[platform.reference_site].reference;
     for (at, finding) in findings.iter().enumerate() {
@@ -266,7 +277,8 @@ async fn judge_reference(
             .map(|(table, _)| table)
             .collect();
         let site = platform.sites[at].as_ref();
-        for table in drift(writing, site, &platform.closure, &suspects).await? {
+        let explaining = Explaining::NotRefused;
+        for table in drift(writing, site, &platform.closure, &suspects, explaining).await? {
             report.reference_drift += 1;
             report.drift_found.push(Drift {
                 table: platform.closure.reference[table].name.to_string(),

@@ -84,6 +84,8 @@ pub struct ForeignKey {
     pub deferrable: bool,
     /// What it does on deletion, e.g. `NO ACTION`, `CASCADE`.
     pub on_delete: String,
+    /// What it does when the columns referred to change, likewise.
+    pub on_update: String,
 }
 
 /// A unique constraint or unique index other than the primary key.

@@ -19,8 +19,8 @@ pub use catalog::{Catalog, Column, ForeignKey, Table, TableName};
 pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable, Referrer, SharedTable};
 pub use error::{Error, Kind, Result};
 pub use site::{
-    Announcement, Arrival, ByteStream, Change, Claim, Decision, Departure, Directive, Engine,
-    Erased, Extent, Finding, Horizon, Installation, JournalEntry, KeyRemoval, Outcome, Person,
-    PersonStream, Reference, ReferenceChanges, ReferenceNote, RowsRead, Sample, Sharing, Site,
-    Stray, TableDigest, Touched,
+    Announcement, Applied, Arrival, ByteStream, Change, Claim, Decision, Departure, Directive,
+    Engine, Erased, Extent, Finding, Horizon, Installation, JournalEntry, KeyRemoval, Outcome,
+    Person, PersonStream, Reference, ReferenceChanges, ReferenceNote, RowsRead, Sample, Sharing,
+    Site, Standing, Stray, TableDigest, Touched,
 };

@@ -28,9 +28,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use records::{
-    Announcement, Change, Decision, Directive, Engine, Erased, Extent, Finding, Horizon,
-    Installation, JournalEntry, KeyRemoval, Outcome, Person, ReferenceChanges, ReferenceNote,
-    RowsRead, SAMPLED_CHARS_MAX, Sample, Sharing, Stray, TableDigest, Touched,
+    Announcement, Applied, Change, Decision, Directive, Engine, Erased, Extent, Finding, Horizon,
+    Installation, JournalEntry, KeyRemoval, Outcome, Person, REFUSED_NAMED_MAX, ReferenceChanges,
+    ReferenceNote, RowsRead, SAMPLED_CHARS_MAX, Sample, Sharing, Standing, Stray, TableDigest,
+    Touched,
 };
 
 /// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.
@@ -189,9 +190,22 @@ pub trait Reference: Send {
     /// At the writing site: forgets exactly these notes, once every other site has the rows.
     async fn forget(&mut self, seqs: &[i64]) -> Result<()>;
 
+    /// At the writing site: counts the notes, without their rows. Zero where nothing is installed.
+    async fn standing(&mut self) -> Result<Standing>;
+
+    /// At the writing site: writes down with each of these notes whether it was refused.
+    async fn mark_refused(&mut self, notes: &[ReferenceNote]) -> Result<()>;
+
     /// At another site: makes the noted rows what the changes say, in one commit. A row that went
-    /// but that rows of people here still refer to stays; the notes of those are returned.
-    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Vec<ReferenceNote>>;
+    /// but that rows here still refer to stays. A change that a constraint of this site forbids is
+    /// left out, and nothing else for its sake.
+    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Applied>;
+
+    /// Those of the notes whose rows stand here and are referred to by rows here.
+    async fn held(&mut self, notes: &[ReferenceNote]) -> Result<Vec<ReferenceNote>>;
+
+    /// The rows that stand here under the notes' keys, for [`Arrival::bring`].
+    async fn stand(&mut self, notes: &[ReferenceNote]) -> Result<ReferenceChanges>;
 
     /// Every row's key and digest, for finding out in which rows two sites differ.
     async fn digests(&mut self, table: usize) -> Result<BTreeMap<Vec<String>, [u8; 32]>>;
@@ -293,6 +307,11 @@ pub trait Arrival: Send {
 
     /// Rechecks the declared foreign keys of what has arrived; each violation is one sentence.
     async fn check(&mut self) -> Result<Vec<String>>;
+
+    /// Puts those of these reference rows in place that rows here refer to and that are not here,
+    /// in the open transaction: the writing site has deleted them, and they were kept where people
+    /// refer to them. At the writing site itself they are noted like any new row. Returns how many.
+    async fn bring(&mut self, kept: &ReferenceChanges) -> Result<u64>;
 
     /// Commits; on [`Extent::People`] the people are `copied` from now on.
     async fn commit(&mut self) -> Result<()>;

@@ -10,6 +10,9 @@ mod attacks;
 #[path = "conformance/postgres_bed.rs"]
 mod postgres_bed;
 #[cfg(test)]
+#[path = "conformance/postgres_reference.rs"]
+mod reference_tables;
+#[cfg(test)]
 #[path = "conformance/shared_writers.rs"]
 mod shared_writers;
 #[cfg(test)]

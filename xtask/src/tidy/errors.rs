@@ -59,7 +59,7 @@ fn is_source(path: &str) -> bool {
         .iter()
         .any(|name| path.starts_with(&format!("crates/{name}/src/")));
     let is_test = path.ends_with("tests.rs") || path.contains("/faulty");
-    in_house && path.ends_with(".rs") && !is_test
+    in_house && (path.ends_with(".rs") || path.ends_with(".sql")) && !is_test
 }
 
 /// Every message has an entry, and every entry its message.
@@ -90,6 +90,9 @@ fn entries(document: &str) -> impl Iterator<Item = &str> {
 
 /// The constant parts of all messages of a source.
 fn messages(path: &str, source: &str) -> BTreeSet<String> {
+    if path.ends_with(".sql") {
+        return raised(source).into_iter().collect();
+    }
     let code = code_only(source);
     let body_lines = body_line_count(&code);
     let end = nth_line(&code, body_lines);

@@ -1,6 +1,6 @@
 //! Copying and catching up: rows from a snapshot at the source into a transaction at the target.
 
-use super::{Drive, with_hint};
+use super::{Drive, Lane, with_hint};
 use crate::compare::{Comparison, compare};
 use crate::error::Result;
 use crate::step::Answer;
@@ -55,30 +55,21 @@ impl Drive<'_> {
         } else {
             lane.carrier.carry_ahead().await?;
         }
+        // Asked for before the target has a transaction open, in which others may wait for it.
+        let kept = lane.carrier.kept_at(&lane.source_name).await?;
         lane.source.select(&extent).await?;
         lane.target.begin(&announcement, &extent).await?;
-        let bytes = Arc::new(AtomicU64::new(0));
-        let (mut rows, mut shared_rows) = (0, 0);
-        for table in lane.closure.loading_order() {
-            let counter = bytes.clone();
-            let stream = lane.source.export(table).await?.inspect(move |piece| {
-                if let Ok(piece) = piece {
-                    counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
-                }
-            });
-            let count = lane.target.import(table, stream.boxed()).await?;
-            match lane.closure.shared_at(table) {
-                Some(_) => shared_rows += count,
-                None => rows += count,
-            }
-        }
+        let sent = send(lane).await?;
         let started = (lane.clock)();
         let (source, target) =
             futures_util::future::join(lane.source.digests(), lane.target.digests()).await;
         let (source, target) = (source?, target?);
         let comparison = compare(&source, &target);
         let compared = (lane.clock)() - started;
-        let dangling = lane.target.check().await?;
+        let mut dangling = lane.target.check().await?;
+        if !dangling.is_empty() && !kept.rows.is_empty() && lane.target.bring(&kept).await? > 0 {
+            dangling = lane.target.check().await?;
+        }
         if let Some(reason) = self.object(&comparison, &dangling) {
             return Err(Error::new(Kind::Operator, reason));
         }
@@ -86,9 +77,9 @@ impl Drive<'_> {
         lane.target.commit().await?;
         lane.source.close_snapshot().await?;
         lane.source.forget(&seqs).await?;
-        self.report.rows += rows;
-        self.report.shared_rows += shared_rows;
-        self.report.bytes += bytes.load(Ordering::Relaxed);
+        self.report.rows += sent.rows;
+        self.report.shared_rows += sent.shared_rows;
+        self.report.bytes += sent.bytes;
         self.report.compared_rows += comparison.rows;
         self.report.spent.comparing += compared.as_secs_f64();
         self.report.spent.copying -= compared.as_secs_f64();
@@ -119,4 +110,31 @@ impl Drive<'_> {
         }
         dangling.first().cloned()
     }
+}
+
+/// What went over the line.
+struct Sent {
+    rows: u64,
+    shared_rows: u64,
+    bytes: u64,
+}
+
+/// Sends the chosen rows of every table, in the order in which they are loaded.
+async fn send(lane: &mut Lane) -> Result<Sent, Error> {
+    let bytes = Arc::new(AtomicU64::new(0));
+    let (mut rows, mut shared_rows) = (0, 0);
+    for table in lane.closure.loading_order() {
+        let counter = bytes.clone();
+        let stream = lane.source.export(table).await?.inspect(move |piece| {
+            if let Ok(piece) = piece {
+                counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            }
+        });
+        let count = lane.target.import(table, stream.boxed()).await?;
+        match lane.closure.shared_at(table) {
+            Some(_) => shared_rows += count,
+            None => rows += count,
+        }
+    }
+    Ok(Sent { rows, shared_rows, bytes: bytes.load(Ordering::Relaxed) })
 }

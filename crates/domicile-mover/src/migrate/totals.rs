@@ -3,7 +3,7 @@
 use super::listing::Listing;
 use crate::drive::BatchReport;
 use crate::erase::ErasureReport;
-use crate::report::{Failure, MigrateReport, Percentiles};
+use crate::report::{Failure, MigrateReport, Spread};
 use domicile_model::{MoveId, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Totals {
     pub(super) report: MigrateReport,
-    pauses: Vec<Duration>,
-    handovers: Vec<Duration>,
+    pauses: Spread,
+    handovers: Spread,
     arrived: BTreeMap<MoveId, u64>,
     /// People who could not be moved in this round.
     not_moved: Vec<Failure>,
@@ -37,8 +37,8 @@ impl Totals {
         report.spent.comparing += batch.spent.comparing;
         report.spent.deciding += batch.spent.deciding;
         self.withdrawn += batch.withdrawn;
-        self.pauses.extend(batch.pauses);
-        self.handovers.extend(batch.handovers);
+        batch.pauses.into_iter().for_each(|pause| self.pauses.add(pause));
+        batch.handovers.into_iter().for_each(|handover| self.handovers.add(handover));
         *self.arrived.entry(move_id).or_insert(0) += batch.rows;
     }
 }
@@ -125,8 +125,8 @@ impl Tally {
         report.erased_rows = erased.rows.values().sum();
         report.spent.erasing = erased.seconds;
         report.failures.extend(erased.failures);
-        report.pause_ms = Percentiles::of(totals.pauses);
-        report.handover_ms = Percentiles::of(totals.handovers);
+        report.pause_ms = totals.pauses.percentiles();
+        report.handover_ms = totals.handovers.percentiles();
         report
     }
 }

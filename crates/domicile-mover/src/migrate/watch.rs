@@ -1,7 +1,7 @@
 //! Keeping everybody at home: round after round, until told to stop.
 
 use super::totals::Tally;
-use super::{Options, Run, Surroundings, report};
+use super::{Options, Run, Surroundings, keep_installed, report};
 use crate::drive::Stop;
 use crate::error::{Error, Result};
 use crate::people::Platform;
@@ -68,6 +68,7 @@ async fn keep_moving(
     let mut stop = surroundings.stop.clone();
     while !*stop.borrow() {
         let began = (surroundings.clock)();
+        keep_installed(platform).await?;
         let looked = run.round(tally).await?;
         tally.rounds += 1;
         let next = began + every.max(looked * REST_PER_LOOK);

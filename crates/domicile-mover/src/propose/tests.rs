@@ -40,6 +40,7 @@ fn table(name: &str, columns: &str, keys: &[&str]) -> Table {
                 parent_columns: vec![column.to_owned()],
                 deferrable: false,
                 on_delete: "NO ACTION".to_owned(),
+                on_update: "NO ACTION".to_owned(),
             }
         })
         .collect();

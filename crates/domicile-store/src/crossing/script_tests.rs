@@ -45,6 +45,7 @@ fn source() -> Source {
         parent_columns: columns.clone(),
         deferrable: true,
         on_delete: "CASCADE; DROP TABLE x".to_owned(),
+        on_update: "SET NULL".to_owned(),
     };
     let unique = Index {
         name: constraint_name("Users", &columns, "key"),

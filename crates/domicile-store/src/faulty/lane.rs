@@ -3,8 +3,8 @@
 use super::{Faults, Passage, crashed};
 use crate::error::Result;
 use crate::site::{
-    Announcement, Arrival, ByteStream, Decision, Departure, Erased, Extent, Horizon, Reference,
-    ReferenceChanges, ReferenceNote, TableDigest, Touched,
+    Announcement, Applied, Arrival, ByteStream, Decision, Departure, Erased, Extent, Horizon,
+    Reference, ReferenceChanges, ReferenceNote, Standing, TableDigest, Touched,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -155,6 +155,10 @@ impl Arrival for Lane<dyn Arrival> {
         forward!(self, "target.check", check())
     }
 
+    async fn bring(&mut self, kept: &ReferenceChanges) -> Result<u64> {
+        forward!(self, "target.bring", bring(kept))
+    }
+
     async fn commit(&mut self) -> Result<()> {
         forward!(self, "target.commit", commit())
     }
@@ -214,8 +218,24 @@ impl Reference for Lane<dyn Reference> {
         forward!(self, "reference.forget", forget(seqs))
     }
 
-    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Vec<ReferenceNote>> {
+    async fn standing(&mut self) -> Result<Standing> {
+        forward!(self, "reference.standing", standing())
+    }
+
+    async fn mark_refused(&mut self, notes: &[ReferenceNote]) -> Result<()> {
+        forward!(self, "reference.mark_refused", mark_refused(notes))
+    }
+
+    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Applied> {
         forward!(self, "reference.apply", apply(changes))
+    }
+
+    async fn held(&mut self, notes: &[ReferenceNote]) -> Result<Vec<ReferenceNote>> {
+        forward!(self, "reference.held", held(notes))
+    }
+
+    async fn stand(&mut self, notes: &[ReferenceNote]) -> Result<ReferenceChanges> {
+        forward!(self, "reference.stand", stand(notes))
     }
 
     async fn digests(&mut self, table: usize) -> Result<BTreeMap<Vec<String>, [u8; 32]>> {

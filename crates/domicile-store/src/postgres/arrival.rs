@@ -1,15 +1,20 @@
 //! The side of a PostgreSQL site that people come to.
 
+mod earlier;
+
 use super::departure::subjects_of;
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
+use super::reference;
 use super::session::{FLAG, LOCKS, Session, Sessions};
 use super::shared;
 use super::text::{copy_format, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
-use crate::site::{Announcement, Arrival, ByteStream, Extent, Horizon, TableDigest};
+use crate::site::{
+    Announcement, Arrival, ByteStream, Extent, Horizon, ReferenceChanges, TableDigest,
+};
 use crate::sql::{equal, ident, idents};
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
@@ -70,83 +75,6 @@ impl PostgresArrival {
             Some((_, extent)) => Ok(extent),
             None => Err(Error::new(Kind::Never, "no arrival is open")),
         }
-    }
-
-    /// People of this announcement who are arriving here and whose rows have been committed here:
-    /// what stands here under anybody else's key was not brought by this move.
-    async fn copied(&self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
-        let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-        let rows = self
-            .session
-            .client
-            .query(
-                "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                 AND s.move_id = $2 AND s.state = 'arriving' AND s.copied \
-                 ORDER BY s.subject FOR NO KEY UPDATE",
-                &[&names, &move_id.0],
-            )
-            .await
-            .map_err(|e| self.failed(e))?;
-        Ok(subjects_of(&rows))
-    }
-
-    /// What this site has committed by now.
-    async fn snapshot(&self) -> Result<String> {
-        let row = self
-            .session
-            .client
-            .query_one("SELECT pg_catalog.pg_current_snapshot()::text", &[])
-            .await
-            .map_err(|e| self.failed(e))?;
-        Ok(row.get(0))
-    }
-
-    /// Refuses to replace what was shipped since the mark: it may come from a newer snapshot.
-    async fn refuse_newer(&self, subjects: &[Subject]) -> Result<()> {
-        let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-        let row = self
-            .session
-            .client
-            .query_one(
-                "SELECT count(*) FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                 AND NOT pg_catalog.pg_visible_in_snapshot(s.shipped, $2::text::pg_snapshot)",
-                &[&names, &self.mark],
-            )
-            .await
-            .map_err(|e| self.failed(e))?;
-        if row.get::<_, i64>(0) == 0 {
-            return Ok(());
-        }
-        Err(Error::new(Kind::RetryNow, "rows of these people were shipped since the snapshot"))
-    }
-
-    /// Puts staged rows in the place of stale ones.
-    async fn replace(&self, table: usize, stage: &str) -> Result<()> {
-        let Some((announcement, _)) = &self.open else { return Ok(()) };
-        let peer = announcement.peer.as_str();
-        extent::delete_stale(&self.session, &self.closure, table, peer, &self.mark).await?;
-        let owned = &self.closure.owned[table];
-        let columns = idents("", &owned.columns);
-        self.session
-            .batch(&format!(
-                "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {stage}",
-                owned.name.sql()
-            ))
-            .await
-    }
-
-    /// Deletes what an earlier copy of this move brought.
-    async fn clear_people(&self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
-        let copied = self.copied(move_id, subjects).await?;
-        if !copied.is_empty() {
-            self.refuse_newer(&copied).await?;
-            extent::choose_people(&self.session, &self.closure, &copied).await?;
-            erase::keep_referred(&self.session, &self.closure, &Chosen::People).await?;
-            shared::loosen_brought(&self.session, &self.closure, &Chosen::People).await?;
-            extent::delete_chosen(&self.session, &self.closure, &Chosen::People).await?;
-            self.session.batch("DELETE FROM pg_temp.domicile_batch").await?;
-        }
-        Ok(())
     }
 }
 
@@ -312,6 +240,11 @@ impl Arrival for PostgresArrival {
         // What was deleted and has not come again must not be missed by anybody at home here.
         found.extend(erase::dangling(&self.session, &self.closure).await?);
         Ok(found)
+    }
+
+    async fn bring(&mut self, kept: &ReferenceChanges) -> Result<u64> {
+        self.opened()?;
+        reference::bring(&self.session, &self.closure, kept).await
     }
 
     async fn commit(&mut self) -> Result<()> {

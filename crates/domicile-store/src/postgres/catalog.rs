@@ -185,7 +185,8 @@ async fn constraints(session: &Session, tables: &mut Tables) -> Result<()> {
     };
     let statement = format!(
         "SELECT k.conrelid, k.contype::text, k.conname, {columns}, {parent_columns}, pn.nspname, pc.relname,
-            k.condeferrable, k.confdeltype::text, pg_catalog.pg_get_constraintdef(k.oid)
+            k.condeferrable, k.confdeltype::text, pg_catalog.pg_get_constraintdef(k.oid),
+            k.confupdtype::text
         FROM ({RELATIONS}) r JOIN pg_catalog.pg_constraint k ON k.conrelid = r.oid
         LEFT JOIN pg_catalog.pg_class pc ON pc.oid = k.confrelid
         LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
@@ -205,6 +206,7 @@ async fn constraints(session: &Session, tables: &mut Tables) -> Result<()> {
                 parent_columns: row.get(4),
                 deferrable: row.get(7),
                 on_delete: action(row.get(8)).to_owned(),
+                on_update: action(row.get(10)).to_owned(),
             }),
             "c" | "x" => table.checks.push(row.get(9)),
             // Unique constraints come with their indexes.

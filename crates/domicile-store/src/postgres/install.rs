@@ -13,207 +13,7 @@ use std::time::Duration;
 
 /// Tables, and the functions that do not depend on the closure. Every name in a body is written
 /// with its schema: these functions run in sessions whose search_path anybody may have set.
-const JOURNAL: &str = r#"
-CREATE SCHEMA IF NOT EXISTS domicile;
-GRANT USAGE ON SCHEMA domicile TO PUBLIC;
-CREATE TABLE IF NOT EXISTS domicile.setting (name text PRIMARY KEY, value text NOT NULL);
-CREATE TABLE IF NOT EXISTS domicile.subject (
-    subject text COLLATE "C" PRIMARY KEY,
-    state text NOT NULL,
-    fenced boolean NOT NULL,
-    move_id bigint NOT NULL,
-    peer text NOT NULL,
-    copied boolean NOT NULL DEFAULT false,
-    shipped xid8,
-    fingerprint text,
-    announced_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    decided_at timestamptz
-) WITH (fillfactor = 70);
-CREATE TABLE IF NOT EXISTS domicile.touched (
-    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    subject text COLLATE "C" NOT NULL,
-    tbl integer NOT NULL,
-    key text[] NOT NULL,
-    below boolean NOT NULL,
-    xact xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id()
-);
-CREATE INDEX IF NOT EXISTS touched_subject ON domicile.touched (subject);
-CREATE TABLE IF NOT EXISTS domicile.gone (
-    subject text COLLATE "C" PRIMARY KEY,
-    home text NOT NULL,
-    move_id bigint NOT NULL,
-    decided_at timestamptz,
-    erased_at timestamptz NOT NULL DEFAULT pg_catalog.now()
-);
--- Told twice, since whoever waits for an entry's lock looks only at the entry again.
-ALTER TABLE domicile.subject ADD COLUMN IF NOT EXISTS on_hold boolean NOT NULL DEFAULT false;
-CREATE TABLE IF NOT EXISTS domicile.directive (
-    subject text COLLATE "C" PRIMARY KEY,
-    hold text,
-    home text,
-    since timestamptz NOT NULL DEFAULT pg_catalog.now()
-);
--- Where who begins to refer to a shared row and who changes it meet.
-CREATE TABLE IF NOT EXISTS domicile.met (relation text, key text, times bigint NOT NULL DEFAULT 1, PRIMARY KEY (relation, key));
--- Shared rows that somebody referred to who is gone from here, to that home.
-CREATE TABLE IF NOT EXISTS domicile.loose (relation text, key text, home text, PRIMARY KEY (relation, key));
--- Shared rows that a move brought here, as it brought them.
-CREATE TABLE IF NOT EXISTS domicile.brought (relation text, key text, digest bytea NOT NULL, PRIMARY KEY (relation, key));
-CREATE TABLE IF NOT EXISTS domicile.guarded (tbl integer PRIMARY KEY, relation regclass NOT NULL);
-CREATE SEQUENCE IF NOT EXISTS domicile.flag;
-CREATE SEQUENCE IF NOT EXISTS domicile.refused;
-REVOKE ALL ON ALL TABLES IN SCHEMA domicile FROM PUBLIC;
--- What the cheap test in the triggers' WHEN reads, whoever writes.
-GRANT SELECT (subject, fenced) ON domicile.subject TO PUBLIC;
-GRANT SELECT (subject) ON domicile.gone TO PUBLIC;
-GRANT SELECT ON SEQUENCE domicile.flag TO PUBLIC;
--- Few at any time, among many residents; the fences of deep tables ask whether there are any.
-CREATE INDEX IF NOT EXISTS subject_moving ON domicile.subject (subject)
-    WHERE state IN ('moving', 'closing');
-
-CREATE OR REPLACE FUNCTION domicile.known(p_subject text) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $f$
-BEGIN
-    RETURN EXISTS (SELECT 1 FROM domicile.subject s
-        WHERE s.subject OPERATOR(pg_catalog.=) p_subject AND s.fenced);
-END $f$;
-
-CREATE OR REPLACE FUNCTION domicile.has_left(p_subject text) RETURNS boolean
-LANGUAGE plpgsql STABLE AS $f$
-BEGIN
-    RETURN EXISTS (SELECT 1 FROM domicile.gone g WHERE g.subject OPERATOR(pg_catalog.=) p_subject);
-END $f$;
-
--- Whoever writes calls them, also where functions are not public by default.
-GRANT EXECUTE ON FUNCTION domicile.known(text), domicile.has_left(text) TO PUBLIC;
-
-CREATE OR REPLACE FUNCTION domicile.relations() RETURNS SETOF oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $f$
-    SELECT g.relation::oid FROM domicile.guarded g
-    UNION
-    SELECT p.relid::oid FROM domicile.guarded g
-        JOIN pg_class c ON c.oid = g.relation AND c.relkind = 'p',
-        LATERAL pg_partition_tree(g.relation) p
-$f$;
-
-CREATE OR REPLACE FUNCTION domicile.fingerprint() RETURNS text
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$
-    SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws(':', c.oid, c.relfilenode,
-        (SELECT string_agg(concat_ws('.', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' ORDER BY a.attnum)
-            FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
-        (SELECT string_agg(concat_ws('.', t.oid, t.xmin, t.tgenabled, t.tgfoid), ',' ORDER BY t.oid)
-            FROM pg_trigger t WHERE t.tgrelid = c.oid)), ';' ORDER BY c.oid), ''), 'UTF8')), 'hex')
-    FROM pg_class c WHERE c.oid IN (SELECT r FROM domicile.relations() r)
-$f$;
-
-CREATE OR REPLACE FUNCTION domicile.refuse(p_subject text, p_home text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
-BEGIN
-    -- A sequence keeps its count when the refused transaction rolls back.
-    PERFORM nextval('domicile.refused');
-    RAISE EXCEPTION USING ERRCODE = 'DM001', MESSAGE = format('this person has moved to %s', p_home),
-        DETAIL = p_home, HINT = 'write to the new home';
-END $f$;
-
--- Waits and locks as a writer about this person must, notes the change where the person is moving,
--- and says in which state they are; nothing of somebody who is at home here.
-CREATE OR REPLACE FUNCTION domicile.note(p_subject text, p_table integer, p_key text[], p_below boolean)
-RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $f$
-DECLARE
-    v_state text;
-BEGIN
-    SELECT s.state INTO v_state FROM domicile.subject s WHERE s.subject = p_subject;
-    IF NOT FOUND THEN RETURN NULL; END IF;
-    -- While a person closes, only those who have written about them already may go on.
-    IF v_state = 'closing' AND NOT EXISTS (SELECT 1 FROM domicile.touched t
-            WHERE t.subject = p_subject AND t.xact = pg_current_xact_id()) THEN
-        PERFORM pg_advisory_xact_lock_shared(%CLOSING%, hashtext(p_subject));
-    END IF;
-    -- Held to the end of the writer's transaction: whoever decides must wait for it or skip.
-    SELECT s.state INTO v_state FROM domicile.subject s WHERE s.subject = p_subject FOR KEY SHARE;
-    IF NOT FOUND THEN RETURN 'gone'; END IF;
-    IF v_state IN ('moving', 'closing') THEN
-        INSERT INTO domicile.touched (subject, tbl, key, below) VALUES (p_subject, p_table, p_key, p_below);
-    END IF;
-    RETURN v_state;
-END $f$;
-
-CREATE OR REPLACE FUNCTION domicile.pass(p_subject text, p_table integer, p_key text[], p_entering boolean, p_below boolean)
-RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $f$
-DECLARE
-    v_state text;
-    v_peer text;
-BEGIN
-    IF p_subject IS NULL THEN RETURN; END IF;
-    v_state := domicile.note(p_subject, p_table, p_key, p_below);
-    IF v_state = 'moved' THEN
-        SELECT s.peer INTO v_peer FROM domicile.subject s WHERE s.subject = p_subject;
-        PERFORM domicile.refuse(p_subject, v_peer);
-    ELSIF v_state = 'arriving' THEN
-        SELECT s.peer INTO v_peer FROM domicile.subject s WHERE s.subject = p_subject;
-        PERFORM nextval('domicile.refused');
-        RAISE EXCEPTION USING ERRCODE = 'DM002', MESSAGE = 'this person is arriving here and not yet at home',
-            DETAIL = v_peer, HINT = format('until then their home is %s', v_peer);
-    ELSIF v_state = 'gone' OR (v_state IS NULL AND p_entering) THEN
-        SELECT g.home INTO v_peer FROM domicile.gone g WHERE g.subject = p_subject;
-        IF FOUND THEN PERFORM domicile.refuse(p_subject, v_peer); END IF;
-    END IF;
-END $f$;
-REVOKE ALL ON FUNCTION domicile.note(text, integer, text[], boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION domicile.pass(text, integer, text[], boolean, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION domicile.refuse(text, text) FROM PUBLIC;
-
-CREATE OR REPLACE FUNCTION domicile.fence_truncate() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
-BEGIN
-    IF pg_sequence_last_value('domicile.flag'::regclass) IS NOT NULL
-        AND EXISTS (SELECT 1 FROM domicile.subject s WHERE s.fenced) THEN
-        RAISE EXCEPTION USING ERRCODE = 'DM004', MESSAGE = 'people are moving; this table cannot be truncated now';
-    END IF;
-    RETURN NULL;
-END $f$;
-
-CREATE OR REPLACE FUNCTION domicile.decide(p_move bigint, p_subjects text[])
-RETURNS TABLE (out_subject text, out_outcome text, out_granted timestamptz)
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$
-DECLARE
-    v_held text[];
-    v_granted timestamptz;
-    v_fingerprint text;
-BEGIN
-    -- The lock statement. Its snapshot is older than the locks it gets, so nothing is read in it.
-    v_held := ARRAY(SELECT s.subject FROM domicile.subject s
-        WHERE s.subject = ANY (p_subjects) AND s.move_id = p_move AND s.state IN ('moving', 'closing')
-        ORDER BY s.subject FOR UPDATE SKIP LOCKED);
-    v_granted := clock_timestamp();
-    v_fingerprint := domicile.fingerprint();
-    -- The check statement, with a snapshot of its own that sees whoever wrote before the locks.
-    RETURN QUERY
-        WITH decided AS (
-            UPDATE domicile.subject s SET state = 'moved', decided_at = clock_timestamp()
-            WHERE s.subject = ANY (v_held) AND s.move_id = p_move AND s.fingerprint = v_fingerprint
-              AND NOT s.on_hold
-              AND NOT EXISTS (SELECT 1 FROM domicile.directive d WHERE d.subject = s.subject AND d.hold IS NOT NULL)
-              AND NOT EXISTS (SELECT 1 FROM domicile.touched t WHERE t.subject = s.subject)
-            RETURNING s.subject)
-        SELECT w.subject,
-            CASE WHEN d.subject IS NOT NULL THEN 'decided'
-                 WHEN s.subject IS NULL THEN 'not ours'
-                 WHEN w.subject <> ALL (v_held) THEN 'busy'
-                 WHEN s.on_hold OR EXISTS (SELECT 1 FROM domicile.directive d
-                     WHERE d.subject = w.subject AND d.hold IS NOT NULL) THEN 'on hold'
-                 WHEN s.fingerprint <> v_fingerprint THEN 'schema changed'
-                 ELSE 'touched' END,
-            v_granted
-        FROM unnest(p_subjects) AS w(subject)
-        LEFT JOIN decided d ON d.subject = w.subject
-        LEFT JOIN domicile.subject s ON s.subject = w.subject AND s.move_id = p_move
-            AND s.state IN ('moving', 'closing');
-END $f$;
-REVOKE ALL ON FUNCTION domicile.decide(bigint, text[]) FROM PUBLIC;
-"#;
+const JOURNAL: &str = include_str!("journal.sql");
 
 /// Everything an installation runs, in order.
 fn script(installation: &Installation, session: &Session, mover: &str) -> String {
@@ -332,7 +132,6 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
     if !exists(session).await? {
         return Ok(false);
     }
-    let is_writing = installation.reference_site == session.site;
     let script = script(installation, session, &session.role_literal().await?);
     let row = session
         .client
@@ -340,18 +139,16 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
             "SELECT (SELECT value FROM domicile.setting WHERE name = 'version'), \
              (SELECT count(*) FROM domicile.relations() r WHERE 4 > (SELECT count(*) \
                 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r AND t.tgenabled = 'A' \
-                AND t.tgname LIKE 'AA\\_domicile\\_fence%')), \
-             (SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgparentid = 0 \
-                AND t.tgname = 'AA_domicile_reference' AND (t.tgenabled = 'A' OR ($1 AND t.tgenabled = 'O')))",
-            &[&!is_writing],
+                AND t.tgname LIKE 'AA\\_domicile\\_fence%'))",
+            &[],
         )
         .await
         .map_err(|e| session.failed(e))?;
     let found: Option<String> = row.get(0);
     let unfenced: i64 = row.get(1);
-    let watched: i64 = row.get(2);
-    let is_watched = usize::try_from(watched) == Ok(installation.closure.reference.len());
-    Ok(is_watched && found.as_deref() == Some(version(&script).as_str()) && unfenced == 0)
+    Ok(found.as_deref() == Some(version(&script).as_str())
+        && unfenced == 0
+        && reference::unwatched(session, installation).await? == 0)
 }
 
 /// Lowers the flag when nobody is under way, and drops tombstones that have served their time.

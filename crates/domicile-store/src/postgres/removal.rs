@@ -16,7 +16,8 @@ const KEYS: &str = "
         ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY u(n, o)
             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.o),
         k.condeferrable, k.confdeltype::text, pg_catalog.pg_get_constraintdef(k.oid), k.convalidated,
-        c.relkind = 'p', pg_catalog.obj_description(k.oid, 'pg_constraint')
+        c.relkind = 'p', pg_catalog.obj_description(k.oid, 'pg_constraint'),
+        k.confupdtype::text
     FROM pg_catalog.pg_constraint k
     JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -79,6 +80,7 @@ fn key(row: &Row) -> (TableName, ForeignKey) {
         parent_columns: row.get(6),
         deferrable: row.get(7),
         on_delete: super::catalog::action(row.get(8)).to_owned(),
+        on_update: super::catalog::action(row.get(13)).to_owned(),
     };
     (name(0), key)
 }

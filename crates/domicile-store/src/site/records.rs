@@ -170,6 +170,8 @@ pub struct ReferenceNote {
     pub table: Option<usize>,
     /// The row's primary key, as the engine wrote it down.
     pub key: Vec<String>,
+    /// Why the change could not be made at some site when that was last tried.
+    pub refused: Option<String>,
 }
 
 /// Noted changes of reference tables, with the rows as they stood in one snapshot.
@@ -181,6 +183,28 @@ pub struct ReferenceChanges {
     /// row is that of a row that went.
     pub rows: Vec<(usize, Bytes)>,
 }
+
+/// What came of changes of reference tables at one site. Whatever is in neither list is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Notes of rows that went, and stay here for now because rows here refer to them.
+    pub kept: Vec<ReferenceNote>,
+    /// Notes of changes that cannot be made here, each with the reason; what stood stands.
+    pub refused: Vec<ReferenceNote>,
+}
+
+/// The notes that stand at a writing site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// How many.
+    pub notes: u64,
+    /// The first of those that some site could not apply, by number; at most
+    /// [`REFUSED_NAMED_MAX`].
+    pub refused: Vec<ReferenceNote>,
+}
+
+/// So many refused changes are named; all are counted.
+pub const REFUSED_NAMED_MAX: u32 = 100;
 
 /// A row whose owner is not at this site, found by a scan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

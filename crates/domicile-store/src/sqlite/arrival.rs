@@ -5,13 +5,15 @@
 
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
-use crate::site::{Announcement, Arrival, ByteStream, Engine, Extent, Horizon, TableDigest};
+use crate::site::{
+    Announcement, Arrival, ByteStream, Engine, Extent, Horizon, ReferenceChanges, TableDigest,
+};
 use crate::sqlite::connection::{Doing, roll_back, writing};
 use crate::sqlite::decision::still_held;
 use crate::sqlite::extent::{BATCH, Selection};
 use crate::sqlite::lane::{Lane, owned};
 use crate::sqlite::load::{Loader, feed};
-use crate::sqlite::{crossing, horizon, integrity, journal, shared};
+use crate::sqlite::{crossing, horizon, integrity, journal, reference, shared};
 use async_trait::async_trait;
 use domicile_model::{MoveId, SiteName, State, Subject};
 use rusqlite::Connection;
@@ -192,6 +194,12 @@ impl Arrival for SqliteArrival {
 
     async fn check(&mut self) -> Result<Vec<String>> {
         self.read(integrity::violations).await
+    }
+
+    async fn bring(&mut self, kept: &ReferenceChanges) -> Result<u64> {
+        self.batch()?;
+        let (closure, kept) = (Arc::clone(self.lane.selection.closure()), kept.clone());
+        self.read(move |connection, _| reference::bring(connection, closure, &kept)).await
     }
 
     async fn commit(&mut self) -> Result<()> {

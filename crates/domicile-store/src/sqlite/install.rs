@@ -33,39 +33,13 @@ pub(super) const OUR_TABLES: [&str; 8] = [
 ];
 
 /// The journal's layout.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// `domicile_subject` has everybody who is on the way, and everybody who has come; `fenced` says
 /// who must be looked at. `domicile_gone` has the tombstones; one is `suspended` while its person
 /// may be coming back, so that it can stand again if they do not. `domicile_gone_row` has what rows
 /// of a table below would refer to, had it not been erased with its owner.
-const JOURNAL: &str = "
-CREATE TABLE IF NOT EXISTS domicile_subject (
-  subject TEXT PRIMARY KEY NOT NULL, state TEXT NOT NULL, fenced INTEGER NOT NULL,
-  move_id INTEGER NOT NULL, peer TEXT NOT NULL, copied INTEGER NOT NULL DEFAULT 0,
-  fingerprint TEXT, announced_at TEXT NOT NULL, decided_at TEXT,
-  erased INTEGER NOT NULL DEFAULT 0, shipped INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS domicile_subject_fenced ON domicile_subject (fenced) WHERE fenced = 1;
-CREATE TABLE IF NOT EXISTS domicile_touched (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, tbl INTEGER NOT NULL,
-  key TEXT NOT NULL, below INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS domicile_touched_subject ON domicile_touched (subject, seq);
-CREATE TABLE IF NOT EXISTS domicile_gone (
-  subject TEXT PRIMARY KEY NOT NULL, home TEXT NOT NULL, move_id INTEGER NOT NULL,
-  decided_at TEXT, erased_at TEXT NOT NULL, rows_erased INTEGER NOT NULL,
-  suspended INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS domicile_gone_row (
-  tbl TEXT NOT NULL, key TEXT NOT NULL, subject TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS domicile_gone_row_subject ON domicile_gone_row (subject);
-CREATE TABLE IF NOT EXISTS domicile_directive (
-  subject TEXT PRIMARY KEY NOT NULL, hold TEXT, home TEXT, since TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS domicile_changed (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, key TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS domicile_brought (
-  tbl TEXT NOT NULL, key TEXT NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS domicile_site (
-  key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;
-";
+const JOURNAL: &str = include_str!("journal.sql");
 
 const DOING: &str = "installing the journal and the fences";
 
@@ -79,6 +53,7 @@ pub(super) fn install(
     writing(connection, DOING, || {
         refuse_while_moving(connection, &installation.closure)?;
         connection.execute_batch(JOURNAL).doing(DOING)?;
+        add_columns(connection)?;
         let before = waiting::guarded_tables(connection)?;
         if let Some(change) = waiting::forbids(connection, &installation.closure, &before)? {
             return Err(change.refusal(None));
@@ -101,6 +76,22 @@ pub(super) fn install(
         }
         Ok(())
     })
+}
+
+/// Whether notes of reference rows say why a change was refused.
+pub(super) fn tells_refusals(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT count(*) FROM pragma_table_info('domicile_changed') WHERE name = 'refused'";
+    let found: i64 = connection.query_row(sql, [], |row| row.get(0)).doing(DOING)?;
+    Ok(found > 0)
+}
+
+/// Adds what an earlier layout of the journal did not have.
+fn add_columns(connection: &Connection) -> Result<()> {
+    if !tells_refusals(connection)? {
+        let add = "ALTER TABLE domicile_changed ADD COLUMN refused TEXT";
+        connection.execute_batch(add).doing(DOING)?;
+    }
+    Ok(())
 }
 
 /// Whether what [`install`] would put in place is in place.

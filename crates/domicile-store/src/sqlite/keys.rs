@@ -12,14 +12,14 @@ pub(super) fn foreign_keys(
     table: &str,
     names: &[(String, String)],
 ) -> Result<Vec<ForeignKey>> {
-    let sql = "SELECT id, \"from\", \"table\", \"to\", on_delete FROM pragma_foreign_key_list(?1)
+    let sql = "SELECT id, \"from\", \"table\", \"to\", on_delete, on_update FROM pragma_foreign_key_list(?1)
                ORDER BY id DESC, seq";
-    type Line = (i64, String, String, Option<String>, String);
+    type Line = (i64, String, String, Option<String>, String, String);
     let lines: Vec<Line> = list(connection, sql, [table], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
     })?;
     let mut keys: Vec<(i64, ForeignKey)> = Vec::new();
-    for (id, from, parent, to, on_delete) in lines {
+    for (id, from, parent, to, on_delete, on_update) in lines {
         if keys.last().is_none_or(|(last, _)| *last != id) {
             // SQLite takes names without regard to case; the catalog has each as it was created.
             let known = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(&parent));
@@ -32,6 +32,7 @@ pub(super) fn foreign_keys(
                 // The mover's connections enforce no foreign keys, so each check can wait.
                 deferrable: true,
                 on_delete,
+                on_update,
             };
             keys.push((id, key));
         }

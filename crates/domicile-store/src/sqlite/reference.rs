@@ -1,82 +1,27 @@
 //! Reference tables: written at one site, noted there, and made equal at every other.
 
+mod apply;
+mod triggers;
+
 use crate::closure::{Closure, ReferenceTable};
 use crate::error::{Error, Kind, Result};
-use crate::site::{Engine, Reference, ReferenceChanges, ReferenceNote};
-use crate::sql::{equal, ident, idents, literal};
+use crate::site::{
+    Applied, Engine, REFUSED_NAMED_MAX, Reference, ReferenceChanges, ReferenceNote, Standing,
+};
+use crate::sql::{ident, idents};
 use crate::sqlite::catalog::{Affinity, list};
 use crate::sqlite::connection::{Db, Doing, reading, writing};
-use crate::sqlite::fence::{Fence, Fenced};
-use crate::sqlite::install::{OUR_PREFIX, affinities_of};
-use crate::sqlite::load::Loader;
-use crate::sqlite::rows::{Cell, Reader, Writer};
+use crate::sqlite::install::affinities_of;
+use crate::sqlite::rows::{Cell, Writer};
 use crate::sqlite::{copy, crossing, digest, install, notes};
 use async_trait::async_trait;
 use bytes::Bytes;
-use domicile_model::SiteName;
 use rusqlite::{Connection, params_from_iter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The triggers that note every change, at the writing site.
-pub(super) fn noting(table: &ReferenceTable, fenced: &Fenced) -> Vec<Fence> {
-    let (old, new) = (notes::written("OLD", &table.key), notes::written("NEW", &table.key));
-    let name = literal(&table.name.name);
-    let note =
-        |key: &str| format!("INSERT INTO domicile_changed (tbl, key) VALUES ({name}, {key})");
-    let renamed = format!(
-        "INSERT INTO domicile_changed (tbl, key) SELECT {name}, {new} WHERE {new} IS NOT {old}"
-    );
-    // REPLACE deletes the row in the way without firing a delete trigger.
-    let replaced = |other: &str| -> Vec<String> {
-        let rows = fenced.uniques.iter().map(|unique| {
-            format!(
-                "INSERT INTO domicile_changed (tbl, key) SELECT {name}, {} FROM {} AS x \
-                 WHERE {} AND {other}",
-                notes::written("x", &table.key),
-                table.name.sql(),
-                fenced.stands(unique)
-            )
-        });
-        rows.collect()
-    };
-    let other = format!("{} IS NOT {old}", notes::written("x", &table.key));
-    let mut made = vec![
-        trigger(table, "insert", "AFTER INSERT", &[note(&new)]),
-        trigger(table, "update", "AFTER UPDATE", &[note(&old), renamed]),
-        trigger(table, "delete", "AFTER DELETE", &[note(&old)]),
-    ];
-    if !fenced.uniques.is_empty() {
-        made.push(trigger(table, "replace", "BEFORE INSERT", &replaced("1")));
-        made.push(trigger(table, "replace_by_update", "BEFORE UPDATE", &replaced(&other)));
-    }
-    made
-}
-
-/// The triggers that refuse every change, at any other site.
-pub(super) fn refusing(table: &ReferenceTable, writing: &SiteName) -> Vec<Fence> {
-    let text = format!(
-        "DM005 written at {writing} only: {} is the same at every site, and domicile carries it here",
-        table.name
-    );
-    let body = [format!("SELECT RAISE(ABORT, {})", literal(&text))];
-    ["INSERT", "UPDATE", "DELETE"]
-        .iter()
-        .map(|event| trigger(table, &event.to_ascii_lowercase(), &format!("BEFORE {event}"), &body))
-        .collect()
-}
-
-fn trigger(table: &ReferenceTable, kind: &str, event: &str, body: &[String]) -> Fence {
-    let name = format!("{OUR_PREFIX}reference_{}_{kind}", table.name.name);
-    let sql = format!(
-        "CREATE TRIGGER {} {event} ON {} FOR EACH ROW BEGIN {}; END",
-        ident(&name),
-        ident(&table.name.name),
-        body.join("; ")
-    );
-    Fence { name, sql }
-}
+pub(super) use triggers::{noting, refusing};
 
 /// The reference tables of one SQLite site.
 pub(super) struct SqliteReference {
@@ -99,17 +44,29 @@ impl SqliteReference {
         form: Engine,
     ) -> Result<SqliteReference> {
         let db = Db::open(path).await?;
-        let read = move |connection: &Connection| {
-            let tables = closure.reference.iter().map(|t| (&t.name, t.key.as_slice()));
-            let affinities = affinities_of(connection, tables)?;
-            Ok(Tables { closure, affinities, form })
-        };
+        let read = move |connection: &Connection| Tables::of(connection, closure, form);
         let tables = Arc::new(db.run(read).await?);
         Ok(SqliteReference { db, tables })
     }
 }
 
+/// Puts those of these rows in place that are missing and that rows here refer to, in the open
+/// transaction.
+pub(super) fn bring(
+    connection: &Connection,
+    closure: Arc<Closure>,
+    kept: &ReferenceChanges,
+) -> Result<u64> {
+    apply::bring(connection, &Tables::of(connection, closure, Engine::Sqlite)?, kept)
+}
+
 impl Tables {
+    fn of(connection: &Connection, closure: Arc<Closure>, form: Engine) -> Result<Tables> {
+        let tables = closure.reference.iter().map(|t| (&t.name, t.key.as_slice()));
+        let affinities = affinities_of(connection, tables)?;
+        Ok(Tables { closure, affinities, form })
+    }
+
     fn table(&self, at: usize) -> Result<(&ReferenceTable, &[Affinity])> {
         match (self.closure.reference.get(at), self.affinities.get(at)) {
             (Some(table), Some(affinities)) => Ok((table, affinities)),
@@ -118,11 +75,27 @@ impl Tables {
     }
 
     fn notes(&self, connection: &Connection, after: i64, limit: u32) -> Result<Vec<ReferenceNote>> {
-        let sql = "SELECT seq, tbl, key FROM domicile_changed WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let lines = list(connection, sql, [after, i64::from(limit)], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        self.told_notes(connection, "1", [after, i64::from(limit)])
+    }
+
+    /// The notes above a number, at most so many, of which a condition is true.
+    fn told_notes(
+        &self,
+        connection: &Connection,
+        condition: &str,
+        parameters: [i64; 2],
+    ) -> Result<Vec<ReferenceNote>> {
+        // An earlier version may have prepared the site.
+        let refused = if install::tells_refusals(connection)? { "refused" } else { "NULL" };
+        let sql = format!(
+            "SELECT seq, tbl, key, refused FROM (SELECT seq, tbl, key, {refused} AS refused \
+             FROM domicile_changed) WHERE {condition} AND seq > ?1 ORDER BY seq LIMIT ?2"
+        );
+        type Line = (i64, String, String, Option<String>);
+        let lines: Vec<Line> = list(connection, &sql, parameters, |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
-        let note = |(seq, name, written): (i64, String, String)| {
+        let note = |(seq, name, written, refused): Line| {
             let table = self.closure.reference.iter().position(|t| t.name.name == name);
             let columns = table.and_then(|at| self.affinities.get(at));
             // A key that cannot be told is that of a row that cannot be named; verify finds it.
@@ -131,6 +104,7 @@ impl Tables {
                 seq,
                 table: table.filter(|_| key.is_some()),
                 key: key.unwrap_or_default(),
+                refused,
             }
         };
         Ok(lines.into_iter().map(note).collect())
@@ -151,6 +125,7 @@ impl Tables {
             seq: note.seq,
             table: note.table.filter(|_| key.is_some()),
             key: key.unwrap_or_default(),
+            refused: note.refused,
         }
     }
 
@@ -197,64 +172,6 @@ impl Tables {
             found.push(cells.collect::<Result<Vec<Cell>>>()?);
         }
         Ok(found)
-    }
-
-    /// Whether rows of people refer to the row under a key.
-    fn is_referred(&self, connection: &Connection, at: usize, key: &[String]) -> Result<bool> {
-        let (table, affinities) = self.table(at)?;
-        for check in self.closure.checks.iter().filter(|check| check.parent == table.name) {
-            let sql = format!(
-                "SELECT EXISTS (SELECT 1 FROM {} AS \"t\" JOIN {} AS \"c\" ON {} WHERE {})",
-                table.name.sql(),
-                check.child.sql(),
-                equal("\"c\"", &check.columns, "\"t\"", &check.parent_columns),
-                keyed("\"t\".", table)
-            );
-            let doing = "looking who refers to a reference row";
-            let values = notes::values(key, affinities)?;
-            let mut statement = connection.prepare_cached(&sql).doing(doing)?;
-            if statement.query_row(params_from_iter(values), |row| row.get(0)).doing(doing)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Nobody else writes meanwhile and no foreign key acts here, so rows are simply replaced.
-    fn put(
-        &self,
-        connection: &Connection,
-        at: usize,
-        rows: &Bytes,
-        notes: &[ReferenceNote],
-    ) -> Result<Vec<ReferenceNote>> {
-        let (table, affinities) = self.table(at)?;
-        let doing = "applying changed reference rows";
-        let mut referred = Vec::new();
-        let delete = format!("DELETE FROM {} WHERE {}", table.name.sql(), keyed("", table));
-        let mut delete = connection.prepare_cached(&delete).doing(doing)?;
-        for note in keys_of(at, notes) {
-            if self.is_referred(connection, at, &note.key)? {
-                referred.push((note, self.stand(connection, at, &note.key)?));
-            }
-            let values = notes::values(&note.key, affinities)?;
-            delete.execute(params_from_iter(values)).doing(doing)?;
-        }
-        let mut loader = Loader::new(connection, &table.name, &table.columns)?;
-        let mut reader = Reader::new(table.columns.len());
-        reader.feed(rows);
-        while let Some(row) = reader.row()? {
-            loader.insert(&row)?;
-        }
-        reader.finish()?;
-        let mut kept = Vec::new();
-        for (note, stood) in referred {
-            if self.stand(connection, at, &note.key)?.is_empty() {
-                stood.iter().try_for_each(|row| loader.insert(row))?;
-                kept.push(note.clone());
-            }
-        }
-        Ok(kept)
     }
 }
 
@@ -313,21 +230,84 @@ impl Reference for SqliteReference {
         self.db.run(delete).await
     }
 
-    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Vec<ReferenceNote>> {
+    async fn standing(&mut self) -> Result<Standing> {
+        let tables = Arc::clone(&self.tables);
+        let read = move |connection: &Connection| {
+            reading(connection, "counting notes of reference rows", || {
+                if !install::has_journal(connection)? {
+                    return Ok(Standing::default());
+                }
+                let count = list(connection, "SELECT count(*) FROM domicile_changed", [], |row| {
+                    row.get::<_, i64>(0)
+                })?;
+                let named = [0, i64::from(REFUSED_NAMED_MAX)];
+                let refused = tables.told_notes(connection, "refused IS NOT NULL", named)?;
+                Ok(Standing {
+                    notes: count.first().map_or(0, |count| count.unsigned_abs()),
+                    refused: refused.into_iter().map(|note| tables.in_form(note)).collect(),
+                })
+            })
+        };
+        self.db.run(read).await
+    }
+
+    async fn mark_refused(&mut self, notes: &[ReferenceNote]) -> Result<()> {
+        let (notes, doing) = (notes.to_vec(), "marking notes of reference rows");
+        let mark = move |connection: &Connection| {
+            writing(connection, doing, || {
+                let sql = "UPDATE domicile_changed SET refused = ?2 WHERE seq = ?1";
+                let mut statement = connection.prepare_cached(sql).doing(doing)?;
+                notes.iter().try_for_each(|note| {
+                    statement.execute((note.seq, &note.refused)).doing(doing).map(drop)
+                })
+            })
+        };
+        self.db.run(mark).await
+    }
+
+    async fn apply(&mut self, changes: &ReferenceChanges) -> Result<Applied> {
         if self.tables.form != Engine::Sqlite {
             return Err(crossing::refuse("reference rows do not arrive"));
         }
         let (tables, changes) = (Arc::clone(&self.tables), changes.clone());
         let put = move |connection: &Connection| {
             writing(connection, "applying changed reference rows", || {
-                let mut kept = Vec::new();
-                for (at, rows) in &changes.rows {
-                    kept.extend(tables.put(connection, *at, rows, &changes.notes)?);
-                }
-                Ok(kept)
+                apply::apply(connection, &tables, &changes)
             })
         };
         self.db.run(put).await
+    }
+
+    async fn held(&mut self, notes: &[ReferenceNote]) -> Result<Vec<ReferenceNote>> {
+        let (tables, notes) = (Arc::clone(&self.tables), notes.to_vec());
+        let look = move |connection: &Connection| {
+            if tables.form != Engine::Sqlite {
+                return Ok(Vec::new());
+            }
+            reading(connection, "looking who refers to reference rows", || {
+                apply::held(connection, &tables, &notes)
+            })
+        };
+        self.db.run(look).await
+    }
+
+    /// People who leave for another engine live where reference tables are written, if there are
+    /// any: no row of theirs is kept that the writing site has not.
+    async fn stand(&mut self, notes: &[ReferenceNote]) -> Result<ReferenceChanges> {
+        let (tables, notes) = (Arc::clone(&self.tables), notes.to_vec());
+        let read = move |connection: &Connection| {
+            if tables.form != Engine::Sqlite {
+                return Ok(ReferenceChanges::default());
+            }
+            reading(connection, "reading kept reference rows", || {
+                let noted: BTreeSet<usize> = notes.iter().filter_map(|note| note.table).collect();
+                let rows = noted.into_iter();
+                let rows = rows.map(|at| Ok((at, tables.rows(connection, at, &notes)?)));
+                let rows = rows.collect::<Result<Vec<_>>>()?;
+                Ok(ReferenceChanges { notes, rows })
+            })
+        };
+        self.db.run(read).await
     }
 
     async fn digests(&mut self, table: usize) -> Result<BTreeMap<Vec<String>, [u8; 32]>> {

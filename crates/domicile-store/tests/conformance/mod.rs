@@ -98,6 +98,11 @@ macro_rules! conformance {
                 an_undone_change_leaves_no_note,
                 the_same_changes_may_be_applied_twice,
                 replaced_and_emptied_rows_are_noted,
+                a_name_used_again_while_its_row_is_kept,
+                whoever_waits_for_a_refused_row_is_refused_as_well,
+                refusals_are_kept_with_their_notes,
+                what_a_kept_row_refers_to_is_kept_as_well,
+                a_kept_row_comes_along_with_who_refers_to_it,
             ]
             shared: [
                 an_address_goes_along_and_stays_for_who_stays,

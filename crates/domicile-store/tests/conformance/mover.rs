@@ -6,8 +6,8 @@ use super::support::{End, Stage, WORLD, people};
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::faulty::{Fault, Faults, Faulty};
 use domicile_store::{
-    Announcement, Arrival, Change, Closure, Departure, Directive, Extent, Horizon, JournalEntry,
-    Kind, Outcome, Result, Site,
+    Announcement, Applied, Arrival, Change, Closure, Departure, Directive, Extent, Horizon,
+    JournalEntry, Kind, Outcome, ReferenceChanges, Result, Site,
 };
 use futures_util::TryStreamExt;
 use std::sync::Arc;
@@ -143,7 +143,11 @@ impl Mover {
         let mut from = self.source.reference(Arc::clone(closure)).await?;
         let mut to = self.target.reference(Arc::clone(closure)).await?;
         let changes = from.changes(0, 100).await?;
-        assert_eq!(to.apply(&changes).await?, []);
+        assert_eq!(to.apply(&changes).await?, Applied::default());
+        assert_eq!(to.held(&changes.notes).await?, []);
+        from.mark_refused(&changes.notes).await?;
+        assert_eq!(from.standing().await?.notes, changes.notes.len() as u64);
+        assert_eq!(to.stand(&changes.notes).await?.notes, changes.notes);
         let seqs: Vec<i64> = changes.notes.iter().map(|note| note.seq).collect();
         from.forget(&seqs).await?;
         let badges = from.digests(0).await?;
@@ -237,6 +241,7 @@ impl Lane<'_> {
         }
         assert_eq!(left, here);
         assert_eq!(self.to.check().await?, Vec::<String>::new());
+        assert_eq!(self.to.bring(&ReferenceChanges::default()).await?, 0);
         self.to.commit().await?;
         self.from.close_snapshot().await
     }

@@ -10,7 +10,7 @@ use crate::sites;
 use crate::stop::Signals;
 use domicile_mover::migrate::{Options, Surroundings, WithdrawReport, migrate, watch, withdraw};
 use domicile_mover::people::Platform;
-use domicile_mover::report::{Failure, MigrateReport, Percentiles};
+use domicile_mover::report::{Failure, MigrateReport, Percentiles, RefusedChange};
 use indicatif::{HumanBytes, HumanCount};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
@@ -124,6 +124,20 @@ fn list(text: &mut String, title: &str, failures: &[Failure]) {
     }
 }
 
+/// Names the first of the reference rows that a site could not take.
+pub(super) fn set_aside(text: &mut String, refused: &[RefusedChange]) {
+    if refused.is_empty() {
+        return;
+    }
+    text.push_str("\nreference rows set aside, and tried again\n");
+    for change in refused.iter().take(NAMED) {
+        text.push_str(&format!("  {} {}: {}\n", change.table, change.key, change.reason));
+    }
+    if refused.len() > NAMED {
+        text.push_str("  and more; --json names a hundred\n");
+    }
+}
+
 fn exit(report: &MigrateReport) -> Exit {
     let is_well = report.failed == 0 && report.failures.is_empty();
     if is_well { Exit::Ok } else { Exit::Failed }
@@ -170,5 +184,6 @@ fn text(report: &MigrateReport) -> String {
         row("erasing", seconds(spent.erasing)),
     ]));
     list(&mut text, "not moved", &report.failures);
+    set_aside(&mut text, &report.reference_refused);
     text
 }

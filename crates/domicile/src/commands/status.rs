@@ -44,6 +44,7 @@ fn text(status: &Status) -> String {
         row("on hold", count(status.on_hold)),
         row("reference rows behind", count(status.reference_behind)),
     ]);
+    super::migrate::set_aside(&mut text, &status.reference_refused);
     if let Some(rate) = status.people_per_second {
         text.push_str(&format!("\n{rate:.0} people a second"));
         if let Some(left) = status.seconds_left.and_then(|s| Duration::try_from_secs_f64(s).ok()) {

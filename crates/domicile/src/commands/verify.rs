@@ -43,6 +43,9 @@ fn text(report: &VerifyReport) -> String {
         row("doubles", report.doubles),
         row("orphans", report.orphans),
         row("reference drift", report.reference_drift),
+        row("  changes refused", report.reference_refused),
+        row("reference rows kept (no fault)", report.reference_kept),
+        row("reference changes to carry (no fault)", report.reference_waiting),
         row("open nowhere", report.without_home),
         row("unknown residence (no fault)", report.unknown_residence),
     ]));
