@@ -54,6 +54,21 @@ async fn while_somebody_waits_to_be_erased_the_fences_make_no_deadlock() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deferrable_unique_constraint_is_named_since_nothing_would_check_it() {
+    let stage = PostgresStage::bare(&WORLD).await;
+    let mut app = stage.app(End::Source).await;
+    app.run("alter table users add constraint later unique (note) deferrable").await.unwrap();
+    let catalog = stage.source.catalog().await.unwrap();
+    let told = &catalog.find("users").unwrap().obstacles;
+    assert!(told.iter().any(|text| text.contains("later is deferrable")), "{told:?}");
+    // Why: two equal values stand where the mover's sessions write.
+    let mover = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    mover.batch_execute("set session_replication_role = replica").await.unwrap();
+    let twice = "update users set note = 'same'";
+    assert_eq!(mover.execute(twice, &[]).await.unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_that_are_not_public_by_default_do_not_stop_the_application() {
     let stage = PostgresStage::bare(&WORLD).await;
     let hardened = format!(

@@ -136,7 +136,10 @@ mod tests {
         };
         let catalog = Catalog { tables: vec![table], ..Catalog::default() };
         let (owned, checks, residence) = (Vec::new(), Vec::new(), Vec::new());
-        (catalog, Closure { owned, shared: Vec::new(), reference: vec![reference], checks, residence })
+        (
+            catalog,
+            Closure { owned, shared: Vec::new(), reference: vec![reference], checks, residence },
+        )
     }
 
     #[test]

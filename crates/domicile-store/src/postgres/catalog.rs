@@ -274,7 +274,11 @@ async fn obstacles(session: &Session, tables: &mut Tables) -> Result<()> {
         SELECT a.attrelid, 'column ' || a.attname || ' may refer to a large object, which is not in the row'
             FROM ({RELATIONS}) r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-            WHERE a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('oid', 'lo')"
+            WHERE a.attnum > 0 AND NOT a.attisdropped AND t.typname IN ('oid', 'lo')
+        UNION ALL
+        SELECT c.conrelid, 'its constraint ' || c.conname || ' is deferrable: the server checks it by a trigger, which does not fire for rows that arrive'
+            FROM ({RELATIONS}) r JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid
+            WHERE c.condeferrable AND c.contype IN ('p', 'u', 'x')"
     );
     for row in rows_of(session, &statement).await? {
         if let Some(table) = tables.get_mut(&row.get(0)) {
