@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests; a failure should stop where it happens")]
 
 use domicile_mover::people::ResidenceColumns;
-use domicile_mover::plan::{Plan, TableRule, Wishes, plan_schema};
+use domicile_mover::plan::{Plan, TableKind, TableRule, Wishes, plan_schema};
 use domicile_mover::prepare::{drop_keys, list_drops};
 use domicile_store::Site;
 use domicile_store::faulty::{FAULTS, Faults, Faulty};
@@ -73,7 +73,7 @@ fn owned_by(owner: &str, soft: &str) -> TableRule {
 }
 
 fn reference() -> TableRule {
-    TableRule { kind: Some(domicile_mover::plan::TableKind::Reference), ..TableRule::default() }
+    TableRule { kind: Some(TableKind::Reference), ..TableRule::default() }
 }
 
 fn why(plan: &Plan, what: &str) -> Vec<String> {
@@ -132,9 +132,14 @@ async fn rows_that_look_like_peoples_own_are_not_taken_for_a_list_of_values() {
     let [refused] = why(&plan, "addresses").try_into().unwrap();
     assert!(refused.starts_with("28 of its rows are named by one person each"), "{refused}");
     assert!(refused.contains("1 by several"), "{refused}");
-    assert!(refused.contains("[tables.addresses] kind = \"reference\""), "{refused}");
-    let plan = plan_schema(&sites, &wishes(&[friends, ("addresses", reference())])).await.unwrap();
-    assert_eq!(why(&plan, "addresses"), Vec::<String>::new());
+    for kind in [TableKind::Reference, TableKind::Shared] {
+        let named = format!("kind = \"{kind:?}\"").to_lowercase();
+        assert!(refused.contains(&named), "{refused}");
+        let rule = TableRule { kind: Some(kind), ..TableRule::default() };
+        let rules = [friends.clone(), ("addresses", rule)];
+        let plan = plan_schema(&sites, &wishes(&rules)).await.unwrap();
+        assert_eq!(why(&plan, "addresses"), Vec::<String>::new());
+    }
 }
 
 #[tokio::test]
