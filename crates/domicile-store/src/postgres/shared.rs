@@ -227,7 +227,8 @@ fn key_by_reference(table: &OwnedTable, referrer: &Referrer, alias: &str) -> Opt
 
 /// `domicile.sweep()` deletes the loose rows that nobody refers to any more. A row that somebody
 /// holds is just being referred to, or stays loose for the next time. Each is locked first and
-/// looked at again, so that whoever has just begun to refer to it is seen.
+/// looked at again, so that whoever has just begun to refer to it is seen. So is its mark: one that
+/// an open erasure holds is for that erasure to follow.
 fn sweeping(closure: &Closure) -> String {
     let mut body = String::new();
     for shared in &closure.shared {
@@ -235,10 +236,11 @@ fn sweeping(closure: &Closure) -> String {
         let _ = write!(
             body,
             r#"
-    DELETE FROM domicile.loose l WHERE l.relation = {relation}
-        AND NOT EXISTS (SELECT 1 FROM {name} AS t0 WHERE {has_key});
+    v_keys := ARRAY(SELECT l.key FROM domicile.loose l WHERE l.relation = {relation}
+        AND NOT EXISTS (SELECT 1 FROM {name} AS t0 WHERE {has_key}) FOR UPDATE SKIP LOCKED);
+    DELETE FROM domicile.loose l WHERE l.relation = {relation} AND l.key = ANY (v_keys);
     v_keys := ARRAY(SELECT l.key FROM domicile.loose l JOIN {name} AS t0 ON {has_key}
-        WHERE l.relation = {relation} ORDER BY 1 FOR UPDATE OF t0 SKIP LOCKED);
+        WHERE l.relation = {relation} ORDER BY 1 FOR UPDATE OF l, t0 SKIP LOCKED);
     DELETE FROM {name} AS t0 USING unnest(v_keys) AS l(key) WHERE {has_key} AND {unreferred};
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_all := v_all + v_rows;

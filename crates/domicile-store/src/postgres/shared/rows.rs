@@ -102,14 +102,15 @@ pub(in crate::postgres) async fn loosen(session: &Session, closure: &Closure) ->
     loosen_where(session, closure, &Chosen::People, home, "true").await
 }
 
-/// The same for chosen rows, of what a move brought here: others were here before, and stay.
+/// The same for chosen rows, of what a move brought here and is as it brought it: others were here
+/// before, or are somebody's at home, and stay.
 pub(in crate::postgres) async fn loosen_brought(
     session: &Session,
     closure: &Closure,
     chosen: &Chosen,
 ) -> Result<()> {
-    let brought =
-        "EXISTS (SELECT 1 FROM domicile.brought b WHERE b.relation = x.relation AND b.key = x.key)";
+    let brought = "EXISTS (SELECT 1 FROM domicile.brought b WHERE b.relation = {relation} \
+        AND b.key = x.key AND b.digest = x.digest)";
     loosen_where(session, closure, chosen, "NULL::text", brought).await
 }
 
@@ -122,23 +123,33 @@ async fn loosen_where(
 ) -> Result<()> {
     for shared in &closure.shared {
         let table = &shared.table;
-        for referrer in &shared.referrers {
-            if chosen.is_empty_at(referrer.owned) {
-                continue;
-            }
-            let statement = format!(
-                "INSERT INTO domicile.loose (relation, key, home) \
-                 SELECT x.relation, x.key, min(x.home) FROM \
-                 (SELECT {} AS relation, {} AS key, {home} AS home FROM {} JOIN {} AS s ON {}) AS x \
-                 WHERE {only} GROUP BY 1, 2 ORDER BY 2 ON CONFLICT DO NOTHING",
-                literal(&table.name.sql()),
+        let part = |referrer: &Referrer| {
+            format!(
+                "SELECT {} AS key, {home} AS home, {} AS digest FROM {} JOIN {} AS s ON {}",
                 key_json("s", &table.key),
+                digest("s", table),
                 extent::chosen_from(closure, referrer.owned, chosen),
                 table.name.sql(),
                 equal("s", &referrer.parent_columns, "t0", &referrer.columns),
-            );
-            session.batch(&statement).await?;
+            )
+        };
+        let referrers = shared.referrers.iter();
+        let parts: Vec<String> =
+            referrers.filter(|r| !chosen.is_empty_at(r.owned)).map(part).collect();
+        if parts.is_empty() {
+            continue;
         }
+        // In one order everywhere, and holding marks that stand: who sweeps meanwhile skips them.
+        let relation = literal(&table.name.sql());
+        let statement = format!(
+            "INSERT INTO domicile.loose AS l (relation, key, home) \
+             SELECT {relation}, x.key, min(x.home) FROM ({}) AS x WHERE {} \
+             GROUP BY 2 ORDER BY 2 ON CONFLICT (relation, key) \
+             DO UPDATE SET home = coalesce(excluded.home, l.home)",
+            parts.join(" UNION ALL "),
+            only.replace("{relation}", &relation),
+        );
+        session.batch(&statement).await?;
     }
     Ok(())
 }
