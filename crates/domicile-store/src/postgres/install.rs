@@ -57,8 +57,9 @@ CREATE TABLE IF NOT EXISTS domicile.directive (
 CREATE TABLE IF NOT EXISTS domicile.met (relation text, key text, times bigint NOT NULL DEFAULT 1, PRIMARY KEY (relation, key));
 -- Shared rows that somebody referred to who is gone from here, to that home.
 CREATE TABLE IF NOT EXISTS domicile.loose (relation text, key text, home text, PRIMARY KEY (relation, key));
--- Shared rows that a move brought here, as it brought them.
+-- Shared rows that a move brought here, as it brought them, from where, and by which transaction.
 CREATE TABLE IF NOT EXISTS domicile.brought (relation text, key text, digest bytea NOT NULL, PRIMARY KEY (relation, key));
+ALTER TABLE domicile.brought ADD COLUMN IF NOT EXISTS peer text, ADD COLUMN IF NOT EXISTS came xid8;
 CREATE TABLE IF NOT EXISTS domicile.guarded (tbl integer PRIMARY KEY, relation regclass NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS domicile.flag;
 CREATE SEQUENCE IF NOT EXISTS domicile.refused;
@@ -89,8 +90,7 @@ GRANT EXECUTE ON FUNCTION domicile.known(text), domicile.has_left(text) TO PUBLI
 
 CREATE OR REPLACE FUNCTION domicile.relations() RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $f$
-    SELECT g.relation::oid FROM domicile.guarded g
-    UNION
+    SELECT g.relation::oid FROM domicile.guarded g UNION
     SELECT p.relid::oid FROM domicile.guarded g
         JOIN pg_class c ON c.oid = g.relation AND c.relkind = 'p',
         LATERAL pg_partition_tree(g.relation) p
@@ -161,9 +161,8 @@ BEGIN
         IF FOUND THEN PERFORM domicile.refuse(p_subject, v_peer); END IF;
     END IF;
 END $f$;
-REVOKE ALL ON FUNCTION domicile.note(text, integer, text[], boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION domicile.pass(text, integer, text[], boolean, boolean) FROM PUBLIC;
-REVOKE ALL ON FUNCTION domicile.refuse(text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION domicile.note(text, integer, text[], boolean), domicile.refuse(text, text),
+    domicile.pass(text, integer, text[], boolean, boolean) FROM PUBLIC;
 
 CREATE OR REPLACE FUNCTION domicile.fence_truncate() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
@@ -174,7 +173,6 @@ BEGIN
     END IF;
     RETURN NULL;
 END $f$;
-
 CREATE OR REPLACE FUNCTION domicile.decide(p_move bigint, p_subjects text[])
 RETURNS TABLE (out_subject text, out_outcome text, out_granted timestamptz)
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$

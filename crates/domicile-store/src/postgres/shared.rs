@@ -17,7 +17,7 @@ use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
 use crate::sql::{equal, ident, literal};
 use std::fmt::Write as _;
 
-pub(super) use rows::{choose, loosen, loosen_brought, people_from, put, sweep};
+pub(super) use rows::{Putting, choose, loosen, loosen_brought, people_from, put, sweep};
 
 /// Functions and triggers for every shared table. `mover` is a literal.
 pub(super) fn script(closure: &Closure, mover: &str) -> String {

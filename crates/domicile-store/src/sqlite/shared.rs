@@ -16,7 +16,7 @@ use crate::sqlite::{digest, notes, owner};
 use domicile_model::SiteName;
 use rusqlite::Connection;
 
-pub(super) use put::Putter;
+pub(super) use put::{Putter, Since};
 
 const DOING: &str = "handling shared rows";
 
