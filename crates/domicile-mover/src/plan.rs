@@ -312,7 +312,7 @@ fn sketch(catalog: &Catalog, wishes: &Wishes, sites: usize, draft: &mut Draft) -
     let kinds = tables::kinds(catalog, wishes, &found, draft);
     let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
     tables::check_reference(catalog, &closure, draft);
-    tables::check_shared(catalog, &closure, draft);
+    shared::check(catalog, &closure, draft);
     tables::check_owned(catalog, &closure, draft);
     let uniques = constraints::uniques(catalog, &closure, wishes, sites, draft);
     Ok(Sketch { closure, kinds, uniques })
