@@ -317,7 +317,7 @@ fn sketch(catalog: &Catalog, wishes: &Wishes, sites: usize, draft: &mut Draft) -
     let kinds = tables::kinds(catalog, wishes, &found, draft);
     let closure = closure::complete(catalog, &found, &kinds, wishes, draft);
     tables::check_reference(catalog, &closure, draft);
-    tables::check_shared(catalog, &closure, draft);
+    shared::check(catalog, &closure, draft);
     if sites > 1 {
         reference::check_keys(catalog, &closure, draft);
         reference::check_actions(catalog, &kinds, draft);

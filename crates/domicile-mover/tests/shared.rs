@@ -177,3 +177,31 @@ async fn shared_tables_are_planned_with_what_is_wrong_with_them() {
     let shared: Vec<_> = plan.shared.iter().filter(|shared| shared.to == "addresses").collect();
     assert_eq!((shared[0].referring, shared[0].of_one, shared[0].of_several), (12, 1, 3));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shared_key_of_a_type_of_ones_own_is_refused() {
+    let world = World::with(12).await;
+    let app = world.app(0).await;
+    app.batch_execute(
+        "create domain code as text;
+         create table depots (id code primary key, street text unique deferrable);
+         create table stops (id int primary key, user_id bigint not null references users (id),
+             depot text references depots (id));
+         create index on stops (user_id); create index on stops (depot)",
+    )
+    .await
+    .unwrap();
+    let mut wishes = world::wishes();
+    wishes.tables.insert("depots".to_owned(), wishes.tables["addresses"].clone());
+    let date = jiff::civil::date(2026, 11, 21);
+    let sites = world.sites().await;
+    let plan = domicile_mover::plan::plan(&sites, &world::homes(), &wishes, date).await.unwrap();
+    let said: Vec<&str> = plan.refused.iter().map(|refusal| refusal.why.as_str()).collect();
+    assert_eq!(
+        said[..2],
+        [
+            "its constraint UNIQUE (street) DEFERRABLE can wait, and would not hold where rows arrive",
+            "depots.id has the type public.code, whose own idea of equal values is not known here",
+        ]
+    );
+}

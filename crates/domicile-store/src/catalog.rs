@@ -123,7 +123,7 @@ pub struct Table {
     pub uniques: Vec<Unique>,
     /// Foreign keys.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Check and exclusion constraints, as the engine prints them.
+    /// Check and exclusion constraints, and keys whose check can wait, as the engine prints them.
     pub checks: Vec<String>,
     /// Other indexes, as the engine prints them.
     pub indexes: Vec<String>,

@@ -11,21 +11,31 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// How often rows are shipped again at once when another lane was in the way.
+const AGAIN: u32 = 5;
+
 impl Drive<'_> {
     /// Copies or catches up one group, in one snapshot at the source and one transaction at the
     /// target. What goes wrong with the group is an answer; what goes wrong with a site an error.
     pub(super) async fn ship(&mut self, group: &[Subject], whole: bool) -> Result<Answer> {
-        match self.ship_once(group, whole).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => {
-                self.lane.target.roll_back().await?;
-                self.lane.source.close_snapshot().await?;
-                match error.kind() {
-                    Kind::RetryLater | Kind::Never => Err(error.into()),
-                    Kind::RetryNow | Kind::Operator => {
-                        tracing::debug!(%error, people = group.len(), "a group was not shipped");
-                        Ok(Answer::NotShipped { reason: with_hint(&error) })
-                    }
+        // Another lane may just have brought a shared row of theirs, from a newer snapshot.
+        let mut again = if self.lane.closure.shared.is_empty() { 0 } else { AGAIN };
+        loop {
+            let error = match self.ship_once(group, whole).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            self.lane.target.roll_back().await?;
+            self.lane.source.close_snapshot().await?;
+            match error.kind() {
+                Kind::RetryLater | Kind::Never => return Err(error.into()),
+                Kind::RetryNow if again > 0 => {
+                    again -= 1;
+                    self.lane.target.mark().await?;
+                }
+                Kind::RetryNow | Kind::Operator => {
+                    tracing::debug!(%error, people = group.len(), "a group was not shipped");
+                    return Ok(Answer::NotShipped { reason: with_hint(&error) });
                 }
             }
         }

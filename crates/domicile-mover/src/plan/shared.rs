@@ -1,9 +1,10 @@
 //! Rows that belong to nobody and that people's rows refer to: how many people share each.
 
+use super::tables::{is_float, is_indexed};
 use super::{Draft, TableKind, Wishes};
 use crate::error::Result;
-use domicile_store::closure::Check;
-use domicile_store::{Closure, Sharing, Site, TableName};
+use domicile_store::closure::{Check, SharedTable};
+use domicile_store::{Catalog, Closure, Column, Sharing, Site, TableName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -87,4 +88,92 @@ pub(super) async fn check_own_rows(
         );
     }
     Ok(())
+}
+
+/// Shared rows are named by their keys, and travel for those who refer to them.
+pub(super) fn check(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
+    for shared in &closure.shared {
+        let Some(table) = catalog.table(&shared.table.name) else { continue };
+        let name = table.name.to_string();
+        for obstacle in &table.obstacles {
+            draft.refuse(name.clone(), obstacle.clone(), "change it before the move");
+        }
+        if shared.referrers.is_empty() {
+            draft.refuse(
+                name.clone(),
+                "it is declared shared, but no foreign key of people's rows refers to it",
+                "add the foreign key, or declare it reference or internal",
+            );
+        }
+        if table.primary_key.is_empty() {
+            draft.refuse(
+                name.clone(),
+                "it has no primary key, so that a shared row cannot be named",
+                "give it one",
+            );
+        }
+        for column in table.primary_key.iter().filter_map(|column| table.column(column)) {
+            if column.generated || is_float(column) {
+                draft.refuse(
+                    name.clone(),
+                    format!("key column {} is generated or of a type that rounds", column.name),
+                    "use a stored key of an exact type",
+                );
+            }
+        }
+        // In the mover's sessions such a constraint is never checked, and nothing arrives beside it.
+        for check in table.checks.iter().filter(|check| check.contains(" DEFERRABLE")) {
+            draft.refuse(
+                name.clone(),
+                format!("its constraint {check} can wait, and would not hold where rows arrive"),
+                "make it NOT DEFERRABLE",
+            );
+        }
+        for column in finding_columns(catalog, closure, shared) {
+            draft.refuse(
+                name.clone(),
+                format!(
+                    "{}.{} has the type {}, whose own idea of equal values is not known here",
+                    column.0, column.1.name, column.1.type_name
+                ),
+                "let shared rows be found by integer, text, uuid, numeric or date columns",
+            );
+        }
+        for referrer in &shared.referrers {
+            let Some(child) = catalog.table(&closure.owned[referrer.owned].name) else { continue };
+            if !is_indexed(child, &referrer.columns) {
+                draft.warnings.push(format!(
+                    "no index of {} begins with {}: while people move, every change of a row of \
+                     {name} reads the whole table",
+                    child.name,
+                    referrer.columns.join(", ")
+                ));
+            }
+        }
+    }
+}
+
+/// The columns of user-made types by which shared rows are found, each with its table.
+fn finding_columns<'c>(
+    catalog: &'c Catalog,
+    closure: &Closure,
+    shared: &SharedTable,
+) -> Vec<(&'c TableName, &'c Column)> {
+    let key = shared.table.key.iter().map(|column| (&shared.table.name, column));
+    let edges = shared.referrers.iter().flat_map(|referrer| {
+        let child = &closure.owned[referrer.owned].name;
+        let parents = referrer.parent_columns.iter().map(|column| (&shared.table.name, column));
+        parents.chain(referrer.columns.iter().map(move |column| (child, column)))
+    });
+    let mut found: Vec<(&TableName, &Column)> = key
+        .chain(edges)
+        .filter_map(|(name, column)| {
+            let table = catalog.table(name)?;
+            Some((&table.name, table.column(column)?))
+        })
+        .filter(|(_, column)| column.user_type)
+        .collect();
+    found.sort_by_key(|(table, column)| (*table, &column.name));
+    found.dedup();
+    found
 }

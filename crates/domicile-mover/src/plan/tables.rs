@@ -191,51 +191,6 @@ pub(super) fn check_owned(catalog: &Catalog, closure: &Closure, draft: &mut Draf
     }
 }
 
-/// Shared rows are named by their keys, and travel for those who refer to them.
-pub(super) fn check_shared(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
-    for shared in &closure.shared {
-        let Some(table) = catalog.table(&shared.table.name) else { continue };
-        let name = table.name.to_string();
-        for obstacle in &table.obstacles {
-            draft.refuse(name.clone(), obstacle.clone(), "change it before the move");
-        }
-        if shared.referrers.is_empty() {
-            draft.refuse(
-                name.clone(),
-                "it is declared shared, but no foreign key of people's rows refers to it",
-                "add the foreign key, or declare it reference or internal",
-            );
-        }
-        if table.primary_key.is_empty() {
-            draft.refuse(
-                name.clone(),
-                "it has no primary key, so that a shared row cannot be named",
-                "give it one",
-            );
-        }
-        for column in table.primary_key.iter().filter_map(|column| table.column(column)) {
-            if column.generated || is_float(column) {
-                draft.refuse(
-                    name.clone(),
-                    format!("key column {} is generated or of a type that rounds", column.name),
-                    "use a stored key of an exact type",
-                );
-            }
-        }
-        for referrer in &shared.referrers {
-            let Some(child) = catalog.table(&closure.owned[referrer.owned].name) else { continue };
-            if !is_indexed(child, &referrer.columns) {
-                draft.warnings.push(format!(
-                    "no index of {} begins with {}: while people move, every change of a row of \
-                     {name} reads the whole table",
-                    child.name,
-                    referrer.columns.join(", ")
-                ));
-            }
-        }
-    }
-}
-
 /// Changed reference rows are named by their keys.
 pub(super) fn check_reference(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
     for reference in &closure.reference {
@@ -259,7 +214,7 @@ pub(super) fn check_reference(catalog: &Catalog, closure: &Closure, draft: &mut 
     }
 }
 
-fn is_float(column: &Column) -> bool {
+pub(super) fn is_float(column: &Column) -> bool {
     matches!(
         column.type_name.to_ascii_lowercase().as_str(),
         "real" | "double precision" | "double" | "float"
@@ -306,7 +261,7 @@ fn warn(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
 }
 
 /// Whether an index or key begins with these columns; judged by its definition's text.
-fn is_indexed(table: &Table, columns: &[String]) -> bool {
+pub(super) fn is_indexed(table: &Table, columns: &[String]) -> bool {
     if table.primary_key.starts_with(columns) {
         return true;
     }

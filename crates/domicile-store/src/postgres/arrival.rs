@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::site::{
     Announcement, Arrival, ByteStream, Extent, Horizon, ReferenceChanges, TableDigest,
 };
-use crate::sql::{equal, ident, idents};
+use crate::sql::{ident, idents};
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -32,6 +32,7 @@ pub(super) struct PostgresArrival {
     is_stale: bool,
     /// What had arrived when the mark was set, as a snapshot of this site.
     mark: String,
+    putting: shared::Putting,
 }
 
 /// A snapshot that sees nothing.
@@ -43,8 +44,10 @@ impl PostgresArrival {
         extent::create_tables(&session, &closure).await?;
         extent::create_stages(&session, &closure).await?;
         erase::create_tables(&session, &closure).await?;
+        let putting = shared::Putting::new(&session, &closure).await?;
         Ok(PostgresArrival {
             session,
+            putting,
             closure,
             wait: None,
             open: None,
@@ -154,6 +157,7 @@ impl Arrival for PostgresArrival {
 
     async fn mark(&mut self) -> Result<()> {
         self.mark = self.snapshot().await?;
+        self.putting.marked();
         Ok(())
     }
 
@@ -199,7 +203,9 @@ impl Arrival for PostgresArrival {
         }
         let count = sink.as_mut().finish().await.map_err(|e| self.failed(e))?;
         if is_shared && count > 0 {
-            shared::put(&self.session, &self.closure, table).await?;
+            let Some((announcement, _)) = &self.open else { return Ok(0) };
+            let since = (announcement.peer.as_str(), self.mark.as_str());
+            shared::put(&self.session, &self.closure, table, &mut self.putting, since).await?;
         } else if is_staged && count > 0 {
             self.replace(table, &stage).await?;
         }
@@ -213,30 +219,7 @@ impl Arrival for PostgresArrival {
 
     async fn check(&mut self) -> Result<Vec<String>> {
         self.choose_again().await?;
-        let mut found = Vec::new();
-        for check in &self.closure.checks {
-            if self.chosen.is_empty_at(check.owned) {
-                continue;
-            }
-            let whole: Vec<String> =
-                check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
-            let statement = format!(
-                "SELECT count(*) FROM {} WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS q WHERE {})",
-                extent::chosen_from(&self.closure, check.owned, &self.chosen),
-                whole.join(" AND "),
-                check.parent.sql(),
-                equal("q", &check.parent_columns, "t0", &check.columns),
-            );
-            let row =
-                self.session.client.query_one(&statement, &[]).await.map_err(|e| self.failed(e))?;
-            let count: i64 = row.get(0);
-            if count > 0 {
-                found.push(format!(
-                    "{count} rows of {} refer to rows of {} that are not at site {}",
-                    check.child, check.parent, self.session.site
-                ));
-            }
-        }
+        let mut found = erase::unmet(&self.session, &self.closure, &self.chosen).await?;
         // What was deleted and has not come again must not be missed by anybody at home here.
         found.extend(erase::dangling(&self.session, &self.closure).await?);
         Ok(found)

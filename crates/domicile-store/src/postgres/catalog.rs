@@ -197,7 +197,11 @@ async fn constraints(session: &Session, tables: &mut Tables) -> Result<()> {
     );
     for row in rows_of(session, &statement).await? {
         let Some(table) = tables.get_mut(&row.get(0)) else { continue };
-        match row.get::<_, &str>(1) {
+        let kind: &str = row.get(1);
+        if row.get::<_, bool>(7) && matches!(kind, "p" | "u") {
+            table.checks.push(row.get(9));
+        }
+        match kind {
             "p" => table.primary_key = row.get(3),
             "f" => table.foreign_keys.push(ForeignKey {
                 name: row.get(2),

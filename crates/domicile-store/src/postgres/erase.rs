@@ -44,6 +44,35 @@ pub(super) async fn keep_referred(
     Ok(())
 }
 
+/// Declared foreign keys of chosen rows that are not met here, one sentence for each.
+pub(super) async fn unmet(
+    session: &Session,
+    closure: &Closure,
+    chosen: &Chosen,
+) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for check in closure.checks.iter().filter(|check| !chosen.is_empty_at(check.owned)) {
+        let whole: Vec<String> =
+            check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
+        let statement = format!(
+            "SELECT count(*) FROM {} WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS q WHERE {})",
+            extent::chosen_from(closure, check.owned, chosen),
+            whole.join(" AND "),
+            check.parent.sql(),
+            equal("q", &check.parent_columns, "t0", &check.columns),
+        );
+        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
+        let count: i64 = row.get(0);
+        if count > 0 {
+            found.push(format!(
+                "{count} rows of {} refer to rows of {} that are not at site {}",
+                check.child, check.parent, session.site
+            ));
+        }
+    }
+    Ok(found)
+}
+
 /// Rows that refer to kept ones that stand here no more, one sentence for each foreign key.
 pub(super) async fn dangling(session: &Session, closure: &Closure) -> Result<Vec<String>> {
     let mut found = Vec::new();

@@ -78,7 +78,7 @@ BEGIN
 END $f$;
 INSERT INTO domicile.guarded VALUES ({at}, {literal}::regclass);
 "#,
-        print = printing(table),
+        print = printing(shared::met_at(closure, at).chain([table])),
         find_old = find_owner(closure, at, "OLD", "v_old"),
         find_new = find_owner(closure, at, "NEW", "v_new"),
         hold = hold_children(closure, at),
@@ -91,13 +91,13 @@ INSERT INTO domicile.guarded VALUES ({at}, {literal}::regclass);
 
 /// Settings without which the application's session would decide how a key is written down.
 /// Left out where the key's types have one text only: they cost a little at each call.
-pub(super) fn printing(table: &OwnedTable) -> &'static str {
+pub(super) fn printing<'t>(tables: impl IntoIterator<Item = &'t OwnedTable>) -> &'static str {
     const ONE_TEXT: [&str; 5] = ["smallint", "integer", "bigint", "uuid", "text"];
-    let has_one_text = |column: &String| {
+    let has_one_text = |table: &OwnedTable, column: &String| {
         let name = table.type_of(column).unwrap_or_default();
         ONE_TEXT.contains(&name) || name.starts_with("character")
     };
-    if table.key.iter().all(has_one_text) {
+    if tables.into_iter().all(|table| table.key.iter().all(|key| has_one_text(table, key))) {
         return "";
     }
     " SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres' \

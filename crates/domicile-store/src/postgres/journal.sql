@@ -41,8 +41,8 @@ CREATE TABLE IF NOT EXISTS domicile.directive (
 CREATE TABLE IF NOT EXISTS domicile.met (relation text, key text, times bigint NOT NULL DEFAULT 1, PRIMARY KEY (relation, key));
 -- Shared rows that somebody referred to who is gone from here, to that home.
 CREATE TABLE IF NOT EXISTS domicile.loose (relation text, key text, home text, PRIMARY KEY (relation, key));
--- Shared rows that a move brought here, as it brought them.
-CREATE TABLE IF NOT EXISTS domicile.brought (relation text, key text, digest bytea NOT NULL, PRIMARY KEY (relation, key));
+-- Shared rows that a move brought here, as it brought them, from where, and by which transaction.
+CREATE TABLE IF NOT EXISTS domicile.brought (relation text, key text, digest bytea NOT NULL, peer text, came xid8, PRIMARY KEY (relation, key));
 CREATE TABLE IF NOT EXISTS domicile.guarded (tbl integer PRIMARY KEY, relation regclass NOT NULL);
 CREATE SEQUENCE IF NOT EXISTS domicile.flag;
 CREATE SEQUENCE IF NOT EXISTS domicile.refused;

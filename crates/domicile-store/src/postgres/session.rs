@@ -30,6 +30,7 @@ const SETTINGS: &str = "SET search_path = ''; SET row_security = off; \
     SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
     SET xmloption = content; SET statement_timeout = 0; SET lock_timeout = 0; \
+    SET default_transaction_isolation = 'read committed'; \
     SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '10min'; SET jit = off; \
     SET domicile.mover = 'on'; SET plan_cache_mode = force_custom_plan";
 

@@ -14,10 +14,10 @@ mod rows;
 use super::fence;
 use super::text::{has_key, key_array, key_json, owner_text, path_joins};
 use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
-use crate::sql::{equal, literal};
+use crate::sql::{equal, ident, literal};
 use std::fmt::Write as _;
 
-pub(super) use rows::{choose, loosen, loosen_brought, people_from, put, sweep};
+pub(super) use rows::{Putting, choose, loosen, loosen_brought, people_from, put, sweep};
 
 /// Functions and triggers for every shared table. `mover` is a literal.
 pub(super) fn script(closure: &Closure, mover: &str) -> String {
@@ -95,7 +95,7 @@ BEGIN
     RETURN NULL;
 END $f$;
 "#,
-        print = fence::printing(table),
+        print = fence::printing([table]),
         relation = literal(&table.name.sql()),
         owners = [owners(closure, shared, "OLD"), owners(closure, shared, "NEW")].join(" UNION "),
         old_key = key_array("OLD", &table.key),
@@ -152,6 +152,14 @@ pub(super) fn meet_new(closure: &Closure, at: usize) -> String {
     )
 }
 
+/// The shared tables over which the fence of an owned table meets: it writes their keys down.
+pub(super) fn met_at(closure: &Closure, at: usize) -> impl Iterator<Item = &OwnedTable> {
+    let meets = move |shared: &&SharedTable| {
+        shared.referrers.iter().any(|referrer| way_down(closure, at, referrer.owned).is_some())
+    };
+    closure.shared.iter().filter(meets).map(|shared| &shared.table)
+}
+
 /// The tables from below `at` down to `to`, if `to` is `at` or hangs from it.
 fn way_down(closure: &Closure, at: usize, to: usize) -> Option<Vec<usize>> {
     let mut way = Vec::new();
@@ -174,26 +182,53 @@ fn meet_all(closure: &Closure, way: &[usize], shared: &SharedTable, referrer: &R
         let Some(edge) = &owned.parent else { continue };
         let alias = format!("d{step}");
         // Writing to a String cannot fail.
-        let _ = write!(from, "{} AS {alias}, ", owned.name.sql());
+        let _ = write!(from, "{} AS {alias} CROSS JOIN ", owned.name.sql());
         on.push(equal(&alias, &edge.columns, &above, &edge.parent_columns));
         above = alias;
     }
-    on.push(equal("t0", &referrer.parent_columns, &above, &referrer.columns));
+    let refers = equal("t0", &referrer.parent_columns, &above, &referrer.columns);
     let table = &shared.table;
+    let mut key = key_json("t0", &table.key);
+    let name = table.name.sql();
+    let rows = match key_by_reference(table, referrer, &above) {
+        // The row may be there and not to be seen yet; its key is known all the same.
+        Some(named) => {
+            let found = ident(&table.key[0]);
+            key = format!("CASE WHEN t0.{found} IS NULL THEN {named} ELSE {key} END");
+            let whole =
+                referrer.columns.iter().map(|c| format!("{above}.{} IS NOT NULL", ident(c)));
+            on.extend(whole);
+            format!("{from}(SELECT 1) AS one LEFT JOIN {name} AS t0 ON {refers}")
+        }
+        None => {
+            on.push(refers);
+            format!("{from}{name} AS t0")
+        }
+    };
     format!(
         "INSERT INTO domicile.met AS m (relation, key) SELECT DISTINCT {relation}, {key} \
-         FROM {from}{name} AS t0 WHERE {on} ORDER BY 2 \
+         FROM {rows} WHERE {on} ORDER BY 2 \
          ON CONFLICT (relation, key) DO UPDATE SET times = m.times + 1;",
-        relation = literal(&table.name.sql()),
-        key = key_json("t0", &table.key),
-        name = table.name.sql(),
+        relation = literal(&name),
         on = on.join(" AND "),
     )
 }
 
+/// The key of the shared row that the row `alias` refers to, where it refers by the key.
+fn key_by_reference(table: &OwnedTable, referrer: &Referrer, alias: &str) -> Option<String> {
+    let text = |column: &String| {
+        let place = referrer.parent_columns.iter().position(|named| named == column)?;
+        let cast = table.type_of(column)?;
+        Some(format!("{alias}.{}::{cast}::text", ident(&referrer.columns[place])))
+    };
+    let texts: Option<Vec<String>> = table.key.iter().map(text).collect();
+    Some(format!("pg_catalog.array_to_json(ARRAY[{}])::text", texts?.join(", ")))
+}
+
 /// `domicile.sweep()` deletes the loose rows that nobody refers to any more. A row that somebody
 /// holds is just being referred to, or stays loose for the next time. Each is locked first and
-/// looked at again, so that whoever has just begun to refer to it is seen.
+/// looked at again, so that whoever has just begun to refer to it is seen. So is its mark: one that
+/// an open erasure holds is for that erasure to follow.
 fn sweeping(closure: &Closure) -> String {
     let mut body = String::new();
     for shared in &closure.shared {
@@ -201,10 +236,11 @@ fn sweeping(closure: &Closure) -> String {
         let _ = write!(
             body,
             r#"
-    DELETE FROM domicile.loose l WHERE l.relation = {relation}
-        AND NOT EXISTS (SELECT 1 FROM {name} AS t0 WHERE {has_key});
+    v_keys := ARRAY(SELECT l.key FROM domicile.loose l WHERE l.relation = {relation}
+        AND NOT EXISTS (SELECT 1 FROM {name} AS t0 WHERE {has_key}) FOR UPDATE SKIP LOCKED);
+    DELETE FROM domicile.loose l WHERE l.relation = {relation} AND l.key = ANY (v_keys);
     v_keys := ARRAY(SELECT l.key FROM domicile.loose l JOIN {name} AS t0 ON {has_key}
-        WHERE l.relation = {relation} ORDER BY 1 FOR UPDATE OF t0 SKIP LOCKED);
+        WHERE l.relation = {relation} ORDER BY 1 FOR UPDATE OF l, t0 SKIP LOCKED);
     DELETE FROM {name} AS t0 USING unnest(v_keys) AS l(key) WHERE {has_key} AND {unreferred};
     GET DIAGNOSTICS v_rows = ROW_COUNT;
     v_all := v_all + v_rows;

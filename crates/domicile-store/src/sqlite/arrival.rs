@@ -15,7 +15,7 @@ use crate::sqlite::lane::{Lane, owned};
 use crate::sqlite::load::{Loader, feed};
 use crate::sqlite::{crossing, horizon, integrity, journal, reference, shared};
 use async_trait::async_trait;
-use domicile_model::{MoveId, SiteName, State, Subject};
+use domicile_model::{MoveId, State, Subject};
 use rusqlite::Connection;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(super) struct SqliteArrival {
     looks: u32,
     /// The number of the last batch that had arrived here when the mark was set.
     mark: Option<i64>,
+    /// The numbers of this lane's own batches since.
+    own: Vec<i64>,
 }
 
 impl SqliteArrival {
@@ -49,6 +51,7 @@ impl SqliteArrival {
             batch: None,
             looks: 0,
             mark: None,
+            own: Vec::new(),
         })
     }
 
@@ -137,7 +140,8 @@ impl Arrival for SqliteArrival {
     }
 
     async fn mark(&mut self) -> Result<()> {
-        self.mark = Some(self.lane.work(|connection, _| arrivals(connection)).await?);
+        self.mark = Some(self.lane.work(|connection, _| journal::arrivals(connection)).await?);
+        self.own.clear();
         Ok(())
     }
 
@@ -174,11 +178,11 @@ impl Arrival for SqliteArrival {
         let peer = batch.announcement.peer.clone();
         let columns = owned(self.lane.selection.closure(), table)?.columns.len();
         let (db, selection) = (self.lane.db.clone(), self.lane.selection.clone());
-        let mark = self.mark;
+        let since = shared::Since { peer, mark: self.mark, own: self.own.clone() };
         let loaded = feed(rows, columns, move |inlet| {
             db.with(|connection| {
                 still_held(connection)?;
-                load(connection, selection, (&peer, mark), table, inlet)
+                load(connection, selection, since, table, inlet)
             })
         })
         .await?;
@@ -211,11 +215,12 @@ impl Arrival for SqliteArrival {
         let shipped = journal::ascending(&shipped);
         let eligible = arriving(&batch.announcement);
         let closure = Arc::clone(self.lane.selection.closure());
-        self.lane
+        let count = self
+            .lane
             .work(move |connection, _| {
                 let doing = "committing a batch";
                 still_held(connection)?;
-                let count = count_arrival(connection)?;
+                let count = journal::count_arrival(connection)?;
                 let sql = format!(
                     "UPDATE domicile_subject SET copied = max(copied, ?2), shipped = ?3
                      WHERE subject = ?1 AND {eligible}"
@@ -225,9 +230,11 @@ impl Arrival for SqliteArrival {
                     statement.execute((subject.as_str(), copied, count)).doing(doing)?;
                 }
                 shared::sweep_brought(connection, &closure)?;
-                connection.execute_batch("COMMIT").doing(doing)
+                connection.execute_batch("COMMIT").doing(doing)?;
+                Ok(count)
             })
             .await?;
+        self.own.push(count);
         self.batch = None;
         Ok(())
     }
@@ -276,36 +283,22 @@ impl Arrival for SqliteArrival {
     }
 }
 
-/// How many batches have arrived here.
-fn arrivals(connection: &Connection) -> Result<i64> {
-    let sql = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM domicile_site
-               WHERE key = 'arrivals'";
-    connection.query_row(sql, [], |row| row.get(0)).doing("counting arrivals")
-}
-
-/// Counts this batch; the number becomes visible with its commit.
-fn count_arrival(connection: &Connection) -> Result<i64> {
-    let sql = "INSERT INTO domicile_site (key, value) VALUES ('arrivals', '1')
-               ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1";
-    connection.execute(sql, []).doing("counting arrivals")?;
-    arrivals(connection)
-}
-
 fn load(
     connection: &Connection,
     selection: Selection,
-    (peer, mark): (&SiteName, Option<i64>),
+    since: shared::Since,
     table: usize,
     inlet: crate::sqlite::load::Inlet,
 ) -> Result<u64> {
     let closure: Arc<Closure> = Arc::clone(selection.closure());
     if let Some(shared) = closure.shared_at(table) {
-        let mut putter = shared::Putter::new(connection, &shared.table)?;
+        let batch = journal::arrivals(connection)? + 1;
+        let mut putter = shared::Putter::new(connection, &closure, shared, (since, batch))?;
         return inlet.each(|row| putter.put(&row));
     }
     let owned = owned(&closure, table)?;
     let mut loader = Loader::new(connection, &owned.name, &owned.columns)?;
-    let mut stale = integrity::Stale::new(connection, selection, (peer.clone(), mark), table);
+    let mut stale = integrity::Stale::new(connection, selection, (since.peer, since.mark), table);
     inlet.each(|row| loader.insert_or(&row, |error| stale.make_way(&row, error)))
 }
 

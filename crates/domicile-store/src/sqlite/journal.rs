@@ -152,3 +152,18 @@ pub(super) fn rest(connection: &Connection, keep: Duration) -> Result<()> {
     }
     Ok(())
 }
+
+/// How many batches have arrived here.
+pub(super) fn arrivals(connection: &Connection) -> Result<i64> {
+    let sql = "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM domicile_site
+               WHERE key = 'arrivals'";
+    connection.query_row(sql, [], |row| row.get(0)).doing("counting arrivals")
+}
+
+/// Counts this batch; the number becomes visible with its commit.
+pub(super) fn count_arrival(connection: &Connection) -> Result<i64> {
+    let sql = "INSERT INTO domicile_site (key, value) VALUES ('arrivals', '1')
+               ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1";
+    connection.execute(sql, []).doing("counting arrivals")?;
+    arrivals(connection)
+}

@@ -7,15 +7,16 @@ mod put;
 
 use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
 use crate::error::Result;
+use crate::site::Engine;
 use crate::sql::{equal, ident, idents, literal};
 use crate::sqlite::connection::Doing;
 use crate::sqlite::extent::{BATCH, Selection, pick, picked};
 use crate::sqlite::fence::{self, Fence, Fenced};
-use crate::sqlite::{notes, owner};
+use crate::sqlite::{digest, notes, owner};
 use domicile_model::SiteName;
 use rusqlite::Connection;
 
-pub(super) use put::Putter;
+pub(super) use put::{Putter, Since};
 
 const DOING: &str = "handling shared rows";
 
@@ -263,16 +264,22 @@ pub(super) fn sweep(connection: &Connection, closure: &Closure) -> Result<u64> {
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
-/// The same of rows that a move brought here: others were here before, and stay.
+/// The same of rows that a move brought here and that are as it brought them: others were here
+/// before, or are somebody's at home, and stay.
 pub(super) fn sweep_brought(connection: &Connection, closure: &Closure) -> Result<u64> {
     for (at, shared) in closure.shared_places().zip(&closure.shared) {
-        let keys = owner::keys(shared.table.key.len());
+        let table = &shared.table;
+        let keys = owner::keys(table.key.len());
         let sql = format!(
-            "DELETE FROM {} AS \"l\" WHERE {} NOT IN (SELECT key FROM domicile_brought WHERE tbl = ?1)",
+            "DELETE FROM {} AS \"l\" WHERE NOT EXISTS (SELECT 1 FROM domicile_brought AS \"b\" \
+             CROSS JOIN {} AS \"t\" ON {} WHERE \"b\".tbl = ?1 AND \"b\".key = {} AND \"b\".digest = {})",
             loose(at),
-            notes::written("\"l\"", &keys)
+            table.name.sql(),
+            equal("\"t\"", &table.key, "\"l\"", &keys),
+            notes::written("\"l\"", &keys),
+            digest::of_row(Engine::Sqlite, "\"t\"", &table.columns, &table.types, &[])
         );
-        connection.execute(&sql, [&shared.table.name.name]).doing(DOING)?;
+        connection.execute(&sql, [&table.name.name]).doing(DOING)?;
     }
     sweep(connection, closure)
 }
