@@ -132,7 +132,7 @@ async fn rows_that_look_like_peoples_own_are_not_taken_for_a_list_of_values() {
     let [refused] = why(&plan, "addresses").try_into().unwrap();
     assert!(refused.starts_with("28 of its rows are named by one person each"), "{refused}");
     assert!(refused.contains("1 by several"), "{refused}");
-    assert!(refused.contains("[tables.addresses] kind = \"reference\""), "{refused}");
+    assert!(refused.contains("[tables.addresses] kind = \"shared\""), "{refused}");
     let plan = plan_schema(&sites, &wishes(&[friends, ("addresses", reference())])).await.unwrap();
     assert_eq!(why(&plan, "addresses"), Vec::<String>::new());
 }
