@@ -21,7 +21,7 @@ pub use soft_keys::CrossingKey;
 use crate::error::{Error, Result};
 use crate::people::{Directives, Platform, ResidenceColumns};
 use domicile_model::{Category, Homes, SiteName};
-use domicile_store::{Catalog, Closure, Site, TableName};
+use domicile_store::{Catalog, Closure, Engine, Site, TableName};
 use jiff::civil::Date;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -257,6 +257,9 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     sequences::warn(&sequences, &mut draft);
     let site = sites[template].as_ref();
     edges::check(site, catalog, wishes, &closure, &crossing_keys, &mut draft).await?;
+    if site.engine() == Engine::Postgres {
+        shared::check_early_references(catalog, &closure, &mut draft);
+    }
     shared::check_own_rows(site, &closure, &kinds, wishes, &mut draft).await?;
     soft_keys::note_needless(&crossing_keys, &kinds, &mut draft);
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);

@@ -393,7 +393,6 @@ const QUOTED: World = World {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn odd_names_partitions_and_long_values_travel_there_and_back() {
     let stage = PostgresStage::of(&QUOTED).await;
-    stage.bed.plant(End::Target, "grant usage on schema geo to public").await;
     let all = "select \"Tenant\", \"the id\", kind, md5(big) from geo.\"Addr\" order by 1, 2";
     let mut lane = stage.copied(&["1", "2", "3"]).await;
     let mut app = stage.app(End::Source).await;

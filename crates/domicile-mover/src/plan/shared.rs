@@ -4,7 +4,7 @@ use super::tables::{is_float, is_indexed};
 use super::{Draft, TableKind, Wishes};
 use crate::error::Result;
 use domicile_store::closure::{Check, SharedTable};
-use domicile_store::{Catalog, Closure, Column, Sharing, Site, TableName};
+use domicile_store::{Catalog, Closure, Column, ForeignKey, Sharing, Site, TableName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -121,14 +121,6 @@ pub(super) fn check(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
                 );
             }
         }
-        // In the mover's sessions such a constraint is never checked, and nothing arrives beside it.
-        for check in table.checks.iter().filter(|check| check.contains(" DEFERRABLE")) {
-            draft.refuse(
-                name.clone(),
-                format!("its constraint {check} can wait, and would not hold where rows arrive"),
-                "make it NOT DEFERRABLE",
-            );
-        }
         for column in finding_columns(catalog, closure, shared) {
             draft.refuse(
                 name.clone(),
@@ -148,6 +140,30 @@ pub(super) fn check(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
                     child.name,
                     referrer.columns.join(", ")
                 ));
+            }
+        }
+    }
+}
+
+/// At PostgreSQL a row may come before the shared row it refers to, where its foreign key is checked
+/// at the commit. Two writers meet over such a row by its key, so the reference must name the key.
+pub(super) fn check_early_references(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
+    for shared in &closure.shared {
+        for referrer in shared.referrers.iter().filter(|r| r.parent_columns != shared.table.key) {
+            let Some(child) = catalog.table(&closure.owned[referrer.owned].name) else { continue };
+            let is_this = |key: &&ForeignKey| {
+                key.parent == shared.table.name && key.columns == referrer.columns
+            };
+            if child.foreign_keys.iter().find(is_this).is_some_and(|key| key.deferrable) {
+                draft.refuse(
+                    shared.table.name.to_string(),
+                    format!(
+                        "{}.{} refers to other columns than its key, by a deferrable foreign key",
+                        child.name,
+                        referrer.columns.join(", ")
+                    ),
+                    "make the foreign key NOT DEFERRABLE, or let it refer to the primary key",
+                );
             }
         }
     }

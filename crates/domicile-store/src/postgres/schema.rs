@@ -195,7 +195,23 @@ async fn rights(session: &Session, names: &Names) -> Result<Vec<String>> {
                 LATERAL (SELECT pg_catalog.pg_get_userbyid(a.grantee) AS role) AS g
             WHERE a.grantee <> 0 GROUP BY g.role, c.oid, c.relkind) AS x ORDER BY x.statement"
     );
-    let mut found = lines(session, &owners, names).await?;
+    let usage = format!(
+        "{guarded} FROM (SELECT g.role, pg_catalog.format('GRANT USAGE ON SCHEMA %I TO %I', n.nspname, g.role) AS statement, '' AS otherwise
+            FROM pg_catalog.pg_namespace n, LATERAL (SELECT pg_catalog.pg_get_userbyid(n.nspowner) AS role
+                UNION SELECT pg_catalog.pg_get_userbyid(a.grantee) FROM pg_catalog.aclexplode(n.nspacl) AS a
+                    WHERE a.grantee <> 0 AND a.privilege_type = 'USAGE') AS g
+            WHERE n.nspname <> 'public' AND n.oid IN (SELECT c.relnamespace FROM pg_catalog.pg_class c
+                WHERE c.oid = ANY ($1::text[]::regclass[]))) AS x ORDER BY x.statement"
+    );
+    let public =
+        "SELECT DISTINCT pg_catalog.format('GRANT USAGE ON SCHEMA %I TO PUBLIC', n.nspname)
+        FROM pg_catalog.pg_namespace n, LATERAL pg_catalog.aclexplode(n.nspacl) AS a
+        WHERE a.grantee = 0 AND a.privilege_type = 'USAGE' AND n.nspname <> 'public'
+            AND n.oid IN (SELECT c.relnamespace FROM pg_catalog.pg_class c
+                WHERE c.oid = ANY ($1::text[]::regclass[])) ORDER BY 1";
+    let mut found = lines(session, public, names).await?;
+    found.extend(lines(session, &usage, names).await?);
+    found.extend(lines(session, &owners, names).await?);
     found.extend(lines(session, &grants, names).await?);
     Ok(found)
 }

@@ -144,7 +144,12 @@ pub(super) fn meet_new(closure: &Closure, at: usize) -> String {
         return String::new();
     }
     if !below.is_empty() {
-        below = format!("IF v_below THEN {below} END IF;");
+        // An older snapshot does not see all that comes along with the row.
+        let stale = "IF TG_OP = 'UPDATE' AND current_setting('transaction_isolation') <> 'read committed' THEN
+                RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'rows come to a person who is moving, with rows below that an older snapshot may not show',
+                    HINT = 'try again at READ COMMITTED, or once the person has moved';
+            END IF;";
+        below = format!("IF v_below THEN {stale} {below} END IF;");
     }
     format!(
         "IF TG_OP <> 'DELETE' AND EXISTS (SELECT 1 FROM domicile.subject s

@@ -177,3 +177,17 @@ async fn an_address_held_while_its_people_are_erased_is_not_written_to() {
     // Nobody ever referred to this one.
     run(app.as_mut(), "update addresses set street = 'still empty' where id = 9").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_snapshot_gives_nobody_rows_whose_lines_it_may_not_see() {
+    let stage = ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let mut gives = stage.app(End::Source).await;
+    run(gives.as_mut(), "begin isolation level repeatable read; select * from orders").await;
+    let mut adds = stage.app(End::Source).await;
+    run(adds.as_mut(), "insert into lines (id, order_id, gift_id) values (211, 21, 4)").await;
+    refused(gives.as_mut(), "update orders set user_id = 1 where id = 21", &["40001"]).await;
+    run(gives.as_mut(), "rollback").await;
+    run(adds.as_mut(), "update orders set user_id = 1 where id = 21").await;
+    ends_with_equal_addresses(&stage, &mut lane).await;
+}
