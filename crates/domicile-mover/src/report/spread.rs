@@ -9,7 +9,7 @@ const EXACT_MAX: usize = 10_000;
 /// Buckets to each power of two: a bucket is at most a thousandth of its values wide.
 const BUCKETS: u32 = 1024;
 
-/// Durations, for their percentiles: exact to the microsecond up to [`EXACT_MAX`] of them, from
+/// Durations, for their percentiles: exact to the microsecond up to 10,000 of them, from
 /// then on to a thousandth. The longest is always exact.
 ///
 /// It never holds more than those and one number for each bucket that was ever met: a thousand for
