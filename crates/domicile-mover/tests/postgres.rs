@@ -194,7 +194,10 @@ async fn a_row_that_refers_to_a_new_reference_row_finds_it_at_its_new_home() {
         tokio::spawn(async move {
             let app = world.app(0).await;
             let mut count = 0;
+            // At full speed people would sign up faster than batches of twenty can move.
+            let mut tick = tokio::time::interval(std::time::Duration::from_millis(5));
             while stop.load(Ordering::Relaxed) == 0 {
+                tick.tick().await;
                 count += 1;
                 let (badge, person) = (100 + count, 1000 + i64::from(count));
                 app.execute("insert into badges values ($1, 'new')", &[&badge]).await.unwrap();
