@@ -38,17 +38,23 @@ fn text(report: &VerifyReport) -> String {
     let mut text = aligned(&rows);
     text.push('\n');
     let row = |name: &str, number: u64| vec![name.to_owned(), count(number)];
-    text.push_str(&aligned(&[
+    let mut rows = vec![
         row("strays", report.strays),
         row("doubles", report.doubles),
         row("orphans", report.orphans),
         row("reference drift", report.reference_drift),
-        row("  changes refused", report.reference_refused),
-        row("reference rows kept (no fault)", report.reference_kept),
-        row("reference changes to carry (no fault)", report.reference_waiting),
-        row("open nowhere", report.without_home),
-        row("unknown residence (no fault)", report.unknown_residence),
-    ]));
+    ];
+    // Told where there is something to tell.
+    let seldom = [
+        ("  changes refused", report.reference_refused),
+        ("  rows kept (no fault)", report.reference_kept),
+        ("  changes to carry (no fault)", report.reference_waiting),
+    ];
+    let seldom = seldom.into_iter().filter(|(_, number)| *number > 0);
+    rows.extend(seldom.map(|(name, number)| row(name, number)));
+    rows.push(row("open nowhere", report.without_home));
+    rows.push(row("unknown residence (no fault)", report.unknown_residence));
+    text.push_str(&aligned(&rows));
     // Writing to a String cannot fail.
     for stray in report.strays_found.iter().take(NAMED) {
         let _ = writeln!(text, "stray: {} in {} at {}", stray.subject, stray.table, stray.site);
