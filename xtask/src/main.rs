@@ -4,6 +4,7 @@ mod cities;
 mod docs;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 
@@ -25,6 +26,8 @@ enum Command {
     Setup,
     /// Everything that a change must pass: setup, lints, tidy, docs, tests, the examples.
     Test(test::Arguments),
+    /// Run the tests with random input for minutes: faults, schemas, histories.
+    Soak(soak::Arguments),
     /// Check the house's own rules: edges between crates, sizes, names, dependencies.
     Tidy(tidy::Arguments),
     /// Build the book and the documentation of the crates; broken links and warnings are errors.
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Setup => setup::run(),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
         Command::Docs => docs::run(),
         Command::Cities(arguments) => cities::run(&arguments),

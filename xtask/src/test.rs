@@ -69,7 +69,7 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 }
 
 /// At once, because most of a start is waiting.
-fn start_clusters() -> Result<Vec<Cluster>> {
+pub(crate) fn start_clusters() -> Result<Vec<Cluster>> {
     thread::scope(|scope| {
         let starts: Vec<_> = (0..CLUSTER_COUNT)
             .map(|_| scope.spawn(|| Cluster::start(Options::for_tests())))
@@ -86,7 +86,7 @@ fn run_tests(clusters: &[Cluster], filter: &[String]) -> Result<()> {
     run::run(command.args(filter).env(TEST_SERVERS_ENV, server_list(clusters)))
 }
 
-fn server_list(clusters: &[Cluster]) -> String {
+pub(crate) fn server_list(clusters: &[Cluster]) -> String {
     clusters.iter().map(Cluster::base_url).collect::<Vec<_>>().join(",")
 }
 

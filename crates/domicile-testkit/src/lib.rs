@@ -26,12 +26,14 @@ mod account;
 mod address;
 mod binaries;
 mod cluster;
+mod rounds;
 mod server;
 mod session;
 mod warden;
 
 pub use binaries::is_installed;
 pub use cluster::{Cluster, Options, StopMode};
+pub use rounds::{ROUNDS_ENV, Rounds, SEED_ENV, SOAK_SECONDS_ENV};
 pub use server::{Server, TEST_SERVERS_ENV, TestDatabase};
 pub use session::connect;
 pub use tokio_postgres;
