@@ -13,6 +13,21 @@ mod postgres_bed;
 #[path = "conformance/postgres_reference.rs"]
 mod reference_tables;
 #[cfg(test)]
+#[path = "conformance/schedules.rs"]
+mod schedules;
+#[cfg(test)]
+#[path = "conformance/schedules_crash.rs"]
+mod schedules_crash;
+#[cfg(test)]
+#[path = "conformance/schedules_doubled.rs"]
+mod schedules_doubled;
+#[cfg(test)]
+#[path = "conformance/schedules_lost.rs"]
+mod schedules_lost;
+#[cfg(test)]
+#[path = "conformance/schedules_stalls.rs"]
+mod schedules_stalls;
+#[cfg(test)]
 #[path = "conformance/shared_writers.rs"]
 mod shared_writers;
 #[cfg(test)]

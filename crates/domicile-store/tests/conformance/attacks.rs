@@ -4,6 +4,7 @@ use crate::conformance::support::{
     End, Lane, Stage, WORLD, World, look_again, pass_source, pass_target,
 };
 use crate::postgres_bed::PostgresBed;
+use domicile_store::Horizon;
 
 type PostgresStage = Stage<PostgresBed>;
 
@@ -19,8 +20,19 @@ async fn ends_well(stage: &PostgresStage, lane: &mut Lane) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attack_9_a_comment_under_way_on_a_post_that_is_given_to_her() {
-    let stage = PostgresStage::ready().await;
+async fn attack_09_a_comment_under_way_on_a_post_that_is_given_to_her() {
+    a_comment_is_under_way(&PostgresStage::ready().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_09_the_same_where_the_foreign_key_is_looked_at_last() {
+    let schema = format!("{};{DEFERRED}", WORLD.schema).leak();
+    let stage = PostgresStage::of(&World { schema, ..WORLD }).await;
+    stage.carry_reference().await;
+    a_comment_is_under_way(&stage).await;
+}
+
+async fn a_comment_is_under_way(stage: &PostgresStage) {
     let mut lane = stage.copied(&["1"]).await;
     let (mut a, mut b) = (stage.app(End::Source).await, stage.app(End::Source).await);
     a.run("begin; insert into comments (id, post_id, text) values (219, 21, 'open')")
@@ -42,7 +54,7 @@ async fn attack_9_a_comment_under_way_on_a_post_that_is_given_to_her() {
     if early == ["decided"] {
         assert_eq!(stage.rows_of(End::Target, "1").await, stage.rows_of(End::Source, "1").await);
     } else {
-        ends_well(&stage, &mut lane).await;
+        ends_well(stage, &mut lane).await;
     }
 }
 
@@ -51,7 +63,7 @@ const DEFERRED: &str = "alter table comments drop constraint comments_post_id_fk
       references posts (id) deferrable initially deferred";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attack_6_the_child_comes_first_under_a_deferred_key() {
+async fn attack_06_the_child_comes_first_under_a_deferred_key() {
     let schema = format!("{};{DEFERRED}", WORLD.schema).leak();
     let stage = PostgresStage::of(&World { schema, ..WORLD }).await;
     stage.carry_reference().await;
@@ -68,7 +80,7 @@ async fn attack_6_the_child_comes_first_under_a_deferred_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attack_5_another_trigger_names_the_owner() {
+async fn attack_05_another_trigger_names_the_owner() {
     let schema = format!(
         "{};
          create function zz_owner() returns trigger language plpgsql as $f$
@@ -114,4 +126,29 @@ async fn attack_15_withdrawn_and_announced_again_while_a_writer_waits() {
     ends_well(&stage, &mut second).await;
     let mut there = stage.app(End::Target).await;
     assert_eq!(there.rows("select body from posts where id = 11").await, ["waited"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_15_each_announcement_waits_for_its_own_writers() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let ada = lane.leaving.subjects.clone();
+    lane.from.withdraw(lane.leaving.move_id, &ada).await.unwrap();
+    lane.to.abandon(lane.leaving.move_id, &ada).await.unwrap();
+    // Nobody notes this write: she is at home.
+    let mut app = stage.app(End::Source).await;
+    app.run("begin; update posts set body = 'between' where id = 11").await.unwrap();
+    let again = stage.new_move();
+    (lane.leaving.move_id, lane.coming.move_id) = (again, again);
+    lane.from.announce(&lane.leaving).await.unwrap();
+    lane.to.expect(&lane.coming).await.unwrap();
+    lane.from.start_horizon().await.unwrap();
+    for _ in 0..5 {
+        assert_ne!(lane.from.look_at_horizon().await.unwrap(), Horizon::Passed);
+    }
+    app.run("commit").await.unwrap();
+    pass_source(lane.from.as_mut()).await;
+    pass_target(lane.to.as_mut()).await;
+    lane.copy().await;
+    ends_well(&stage, &mut lane).await;
 }

@@ -14,6 +14,11 @@ pub(crate) struct PostgresBed {
 }
 
 impl PostgresBed {
+    /// Two databases of servers of one's own.
+    pub(crate) fn of(source: TestDatabase, target: TestDatabase) -> Self {
+        PostgresBed { source, target }
+    }
+
     pub(crate) fn database(&self, end: End) -> &TestDatabase {
         match end {
             End::Source => &self.source,
@@ -30,7 +35,7 @@ impl Bed for PostgresBed {
 
     async fn make() -> Self {
         let fresh = |server| Server::shared(server).unwrap().fresh_database("conformance").unwrap();
-        PostgresBed { source: fresh(0), target: fresh(1) }
+        Self::of(fresh(0), fresh(1))
     }
 
     async fn site(&self, end: End) -> Arc<dyn Site> {

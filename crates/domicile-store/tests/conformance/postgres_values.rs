@@ -128,10 +128,12 @@ async fn partitions_are_fenced_and_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_detached_or_emptied_partition_stops_the_decision() {
+async fn attack_14_a_detached_or_emptied_partition_stops_the_decision() {
     for sql in [
         "alter table posts detach partition posts_high",
         "truncate posts_high",
+        "drop table posts_high",
+        "vacuum full posts_low",
         "alter table posts_low disable trigger all",
     ] {
         let stage = Stage::<PostgresBed>::of(&PARTS).await;

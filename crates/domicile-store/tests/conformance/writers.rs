@@ -152,7 +152,7 @@ async fn a_snapshot_from_before_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_snapshot_handed_on_after_the_announcement_is_waited_for() {
+async fn attack_01_a_snapshot_handed_on_after_the_announcement_is_waited_for() {
     let stage = PostgresStage::ready().await;
     let mut first = stage.app(End::Source).await;
     first.run("begin isolation level repeatable read").await.unwrap();
@@ -173,7 +173,7 @@ async fn a_snapshot_handed_on_after_the_announcement_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_prepared_transaction_is_waited_for() {
+async fn attack_02_a_prepared_transaction_is_waited_for() {
     let stage = PostgresStage::ready().await;
     let mut app = stage.app(End::Source).await;
     if app.rows("show max_prepared_transactions").await == ["0"] {
@@ -190,7 +190,7 @@ async fn a_prepared_transaction_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_transaction_without_snapshot_holds_nothing_up() {
+async fn attack_31_an_idle_transaction_without_snapshot_holds_nothing_up() {
     let stage = PostgresStage::ready().await;
     let mut reader = stage.app(End::Source).await;
     reader.run("begin; select * from users").await.unwrap();
@@ -206,7 +206,7 @@ async fn an_idle_transaction_without_snapshot_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_setting_of_the_application_opens_a_fence() {
+async fn attack_12_no_setting_of_the_application_opens_a_fence() {
     let stage = PostgresStage::ready().await;
     let mut lane = stage.copied(&["1"]).await;
     let mut app = stage.app(End::Source).await;

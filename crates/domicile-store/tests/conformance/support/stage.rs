@@ -83,18 +83,26 @@ impl<B: Bed> Stage<B> {
 
     /// Another world; reference tables are empty at the target.
     pub(crate) async fn of(world: &World) -> Self {
-        let stage = Self::bare(world).await;
-        let names: Vec<_> = stage.all_tables().await;
-        let script = stage.source.schema_script(&names).await.unwrap();
-        stage.target.apply_schema(&script).await.unwrap();
-        stage.source.install(&stage.installation()).await.unwrap();
-        stage.target.install(&stage.installation()).await.unwrap();
-        stage
+        Self::bare(world).await.installed().await
+    }
+
+    /// The same with tables and fences at both ends.
+    pub(crate) async fn installed(self) -> Self {
+        let names: Vec<_> = self.all_tables().await;
+        let script = self.source.schema_script(&names).await.unwrap();
+        self.target.apply_schema(&script).await.unwrap();
+        self.source.install(&self.installation()).await.unwrap();
+        self.target.install(&self.installation()).await.unwrap();
+        self
     }
 
     /// Another world; nothing installed, nothing at the target.
     pub(crate) async fn bare(world: &World) -> Self {
-        let bed = B::make().await;
+        Self::within(B::make().await, world).await
+    }
+
+    /// As [`Stage::bare`], in databases that somebody else has made.
+    pub(crate) async fn within(bed: B, world: &World) -> Self {
         let mut app = bed.app(End::Source).await;
         app.run(&world.schema.replace("{id}", B::ID)).await.unwrap();
         app.run(world.rows).await.unwrap();

@@ -1,0 +1,262 @@
+//! Schedules in which somebody waited for too long, or for ever.
+
+use crate::conformance::support::{App, End, Refusal, look_again, pass_source, people, refused};
+use crate::schedules::{PostgresStage, await_waiters};
+use domicile_model::Subject;
+use domicile_store::postgres::PostgresSite;
+use domicile_store::{Announcement, Departure, Outcome, Site};
+use domicile_testkit::connect;
+use futures_util::FutureExt as _;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+type Writing = tokio::task::JoinHandle<Result<u64, Refusal>>;
+
+fn spawn(mut app: Box<dyn App>, sql: &'static str) -> Writing {
+    tokio::spawn(async move { app.run(sql).await })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_27_somebody_who_is_never_free_is_closed_and_decided() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (move_id, ada) = (lane.leaving.move_id, lane.leaving.subjects[0].clone());
+    let (mut one, mut other) = (stage.app(End::Source).await, stage.app(End::Source).await);
+    one.run("begin; update posts set body = 'open' where id = 11").await.unwrap();
+    for id in 301..305 {
+        other
+            .run(&format!("begin; insert into posts (id, user_id) values ({id}, 1)"))
+            .await
+            .unwrap();
+        assert_eq!(lane.decide().await, ["busy"]);
+        one.run("commit").await.unwrap();
+        lane.catch_up().await;
+        assert_eq!(lane.decide().await, ["busy"], "one transaction begins before another ends");
+        std::mem::swap(&mut one, &mut other);
+    }
+    lane.from.close(move_id, &ada).await.unwrap();
+    let queued = spawn(other, "update users set city = 'queued' where id = 1");
+    await_waiters(&stage, End::Source, 1).await;
+    // Who has written about her already goes on, and drains.
+    assert_eq!(one.run("update posts set body = 'own' where id = 12").await, Ok(1));
+    assert_eq!(lane.decide().await, ["busy"]);
+    one.run("commit").await.unwrap();
+    lane.catch_up().await;
+    assert_eq!(lane.decide().await, ["decided"]);
+    lane.from.reopen(move_id, &ada).await.unwrap();
+    assert!(queued.await.unwrap().unwrap_err().names(End::Target));
+    assert_eq!(stage.rows_of(End::Target, "1").await, stage.rows_of(End::Source, "1").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_28_notes_that_never_end_are_ended_by_closing() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (move_id, ada) = (lane.leaving.move_id, lane.leaving.subjects[0].clone());
+    let mut app = stage.app(End::Source).await;
+    let write = "update users set note = coalesce(note, '') || 'x' where id = 1";
+    for _ in 0..10 {
+        app.run(write).await.unwrap();
+        assert_eq!(lane.decide().await, ["touched"]);
+        assert_eq!(lane.catch_up().await, 1);
+    }
+    app.run(write).await.unwrap();
+    lane.from.close(move_id, &ada).await.unwrap();
+    let queued = spawn(app, write);
+    await_waiters(&stage, End::Source, 1).await;
+    assert_eq!(lane.catch_up().await, 1);
+    assert_eq!(lane.decide().await, ["decided"]);
+    lane.from.reopen(move_id, &ada).await.unwrap();
+    assert!(queued.await.unwrap().unwrap_err().names(End::Target));
+    lane.settle().await;
+    let note = stage.app(End::Target).await.rows("select note from users where id = 1").await;
+    assert_eq!(note, ["x".repeat(11)]);
+}
+
+/// Half of a round trip to a server that is far away.
+const HALF: Duration = Duration::from_millis(60);
+
+async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
+    let mut bytes = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut bytes).await {
+        tokio::time::sleep(HALF).await;
+        if to.write_all(&bytes[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The same server, far away.
+async fn far(url: &str) -> String {
+    let place = url.rsplit('@').next().unwrap().split('/').next().unwrap().to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let far = url.replace(&place, &listener.local_addr().unwrap().to_string());
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let (read_far, write_far) = TcpStream::connect(&place).await.unwrap().into_split();
+            let (read_near, write_near) = near.into_split();
+            tokio::spawn(carry(read_far, write_near));
+            tokio::spawn(carry(read_near, write_far));
+        }
+    });
+    far
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_29_no_round_trip_is_made_while_the_lock_is_held() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let url = far(&stage.bed.database(End::Source).mover_url).await;
+    let site = PostgresSite::connect(End::Source.name().parse().unwrap(), &url).await.unwrap();
+    lane.from = site.departure(stage.closure.clone()).await.unwrap();
+    let decisions = lane.from.decide(lane.leaving.move_id, &people(&["1"])).await.unwrap();
+    let Outcome::Decided(held) = decisions[0].outcome else { panic!("{decisions:?}") };
+    assert!(held < HALF * 2, "a round trip takes {:?}, the lock was held for {held:?}", HALF * 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_30_a_mover_that_freezes_under_its_locks_is_ended() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.decided(&["1"]).await;
+    lane.settle().await;
+    let mut holder = stage.app(End::Source).await;
+    holder.run("begin; select 1 from comments where id = 111 for update").await.unwrap();
+    let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
+    let mut erasing = Box::pin(lane.from.erase(move_id, &who, 1_000));
+    tokio::select! {
+        erased = &mut erasing => panic!("the comment is held: {erased:?}"),
+        () = await_waiters(&stage, End::Source, 1) => {}
+    }
+    // From here on the mover does nothing, and its transaction holds what it has deleted.
+    holder.run("rollback").await.unwrap();
+    let late = spawn(holder, "update comments set text = 'late' where id = 111");
+    let late = tokio::time::timeout(Duration::from_secs(20), late).await.expect("it waits on");
+    assert!(late.unwrap().unwrap_err().names(End::Target));
+    drop(erasing);
+    lane.from = stage.source.departure(stage.closure.clone()).await.unwrap();
+    assert_eq!(lane.erase().await, 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_30_a_mover_that_freezes_after_asking_holds_no_lock() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
+    let mut deciding = Box::pin(lane.from.decide(move_id, &who));
+    // Asked, and the answer never read.
+    assert!((&mut deciding).now_or_never().is_none());
+    let mut looks = 0;
+    while stage.states("1").await[0] != Some(domicile_model::State::Moved) {
+        look_again(&mut looks, "never decided").await;
+    }
+    let mut app = stage.app(End::Source).await;
+    refused(app.as_mut(), "update users set city = 'late' where id = 1", &["DM001"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_31_a_vacuum_of_before_is_not_waited_for() {
+    let stage = PostgresStage::ready().await;
+    let mut app = stage.app(End::Source).await;
+    let many =
+        "insert into posts select n, 10, repeat('x', 1000) from generate_series(1001, 1999) n";
+    app.run(many).await.unwrap();
+    app.run("set vacuum_cost_delay = 100").await.unwrap();
+    app.run("set vacuum_cost_limit = 1").await.unwrap();
+    let vacuum = spawn(app, "vacuum posts");
+    let superuser = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    let cancel = "select pg_cancel_backend(v.pid) from pg_stat_progress_vacuum v
+        join pg_stat_activity a on a.pid = v.pid where v.datname = current_database()
+        and a.backend_type = 'client backend'";
+    let running = cancel.replace("pg_cancel_backend(v.pid)", "v.pid");
+    let mut looks = 0;
+    while superuser.query(&running, &[]).await.unwrap().is_empty() {
+        look_again(&mut looks, "the vacuum never begins").await;
+    }
+    let mut lane = stage.lane(&["1"]).await;
+    lane.from.announce(&lane.leaving).await.unwrap();
+    pass_source(lane.from.as_mut()).await;
+    assert_eq!(superuser.query(cancel, &[]).await.unwrap().len(), 1, "it went on all the time");
+    assert_eq!(vacuum.await.unwrap().unwrap_err().code, "57014");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_32_bulk_statements_meet_a_person_only_between_two_homes() {
+    const ALL: &str = "update users set note = 'all'";
+    let stage = PostgresStage::ready().await;
+    let (mut here, mut there) = (stage.app(End::Source).await, stage.app(End::Target).await);
+    there.run("insert into users (id, handle) values (50, 'Res')").await.unwrap();
+    let mut lane = stage.lane(&["1"]).await;
+    lane.announce().await;
+    assert_eq!(there.run(ALL).await, Ok(1), "nobody has arrived yet");
+    lane.copy().await;
+    refused(there.as_mut(), ALL, &["DM002"]).await;
+    assert_eq!(here.run(ALL).await, Ok(3), "noted and shipped");
+    lane.catch_up_and_decide().await;
+    refused(here.as_mut(), ALL, &["DM001"]).await;
+    // A person who stays deletes her post although Ada's like of it still stands here.
+    let hers = "delete from comments where post_id = 21; delete from posts where id = 21";
+    assert_eq!(here.run(hers).await, Ok(1));
+    lane.settle().await;
+    assert_eq!(there.run(ALL).await, Ok(2));
+    lane.erase().await;
+    assert_eq!(here.run(ALL).await, Ok(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_34_two_announcers_in_opposite_orders_make_no_deadlock() {
+    let stage = PostgresStage::ready().await;
+    let mut early = stage.lane(&["1", "10", "2"]).await;
+    early.from.announce(&early.leaving).await.unwrap();
+    early.from.withdraw(early.leaving.move_id, &early.leaving.subjects).await.unwrap();
+    let holder = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    holder
+        .batch_execute("begin; select 1 from domicile.subject where subject = '10' for update")
+        .await
+        .unwrap();
+    let mut lanes = Vec::new();
+    for order in [["1", "10", "2"], ["2", "10", "1"]] {
+        let mut lane = stage.lane(&order).await;
+        lane.leaving.subjects = order.map(Subject::new).to_vec();
+        lanes.push(lane);
+    }
+    let [first, second] = &mut lanes[..] else { panic!() };
+    let announce = async |from: &mut dyn Departure, who: &Announcement| from.announce(who).await;
+    let meanwhile = async {
+        await_waiters(&stage, End::Source, 2).await;
+        holder.batch_execute("commit").await.unwrap();
+    };
+    let (one, other, ()) = tokio::join!(
+        announce(first.from.as_mut(), &first.leaving),
+        announce(second.from.as_mut(), &second.leaving),
+        meanwhile
+    );
+    let mut announced = [one.unwrap(), other.unwrap()];
+    announced.sort();
+    assert_eq!(announced, [vec![], people(&["1", "10", "2"])], "one of them has everybody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_35_a_move_changes_no_trigger_and_waits_for_no_table() {
+    let stage = PostgresStage::ready().await;
+    let superuser = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    let all = "select string_agg(concat_ws(':', oid, xmin, tgenabled, tgname), ' ' order by oid)
+        from pg_trigger";
+    let before: String = superuser.query_one(all, &[]).await.unwrap().get(0);
+    let mut writer = stage.app(End::Source).await;
+    writer.run("begin; update posts set body = 'long' where id = 21").await.unwrap();
+    let mut lane = stage.lane(&["1"]).await;
+    lane.from.announce(&lane.leaving).await.unwrap();
+    let mut app = stage.app(End::Source).await;
+    app.run("set lock_timeout = '5s'").await.unwrap();
+    assert_eq!(app.run("update posts set body = 'unrelated' where id = 101").await, Ok(1));
+    writer.run("commit").await.unwrap();
+    lane.announce().await;
+    lane.copy().await;
+    assert_eq!(lane.decide().await, ["decided"]);
+    lane.settle().await;
+    lane.erase().await;
+    stage.source.rest(Duration::ZERO).await.unwrap();
+    let after: String = superuser.query_one(all, &[]).await.unwrap().get(0);
+    assert_eq!(before, after);
+}
