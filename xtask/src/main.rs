@@ -1,7 +1,9 @@
 //! The development commands: `cargo xtask <command>`.
 
+mod bench;
 mod cities;
 mod docs;
+mod mutants;
 mod run;
 mod setup;
 mod soak;
@@ -28,6 +30,10 @@ enum Command {
     Test(test::Arguments),
     /// Run the tests with random input for minutes: faults, schemas, histories.
     Soak(soak::Arguments),
+    /// Take each rule of the move out of the code and look whether its test notices.
+    Mutants(mutants::Arguments),
+    /// Measure beside the floor and beside what people would do otherwise.
+    Bench(bench::Arguments),
     /// Check the house's own rules: edges between crates, sizes, names, dependencies.
     Tidy(tidy::Arguments),
     /// Build the book and the documentation of the crates; broken links and warnings are errors.
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
         Command::Docs => docs::run(),
         Command::Cities(arguments) => cities::run(&arguments),
