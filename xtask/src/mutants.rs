@@ -114,8 +114,8 @@ fn read(top: &Path) -> Result<Vec<Mutant>> {
 
 /// Whether the mutant's tests pass in the copy as it is now.
 fn try_test(tree: &Path, mutant: &Mutant, servers: &str) -> Result<bool> {
-    let arguments = ["nextest", "run", "--profile", "mutants", "-p", &mutant.package, &mutant.test];
-    let mut command = run::cargo(arguments)?;
+    let mut command = run::cargo(["nextest", "run", "--profile", "mutants"])?;
+    command.args(["-p", &mutant.package, "--test", &mutant.binary, &mutant.test]);
     command
         .current_dir(tree)
         .env("CARGO_TARGET_DIR", tree.with_file_name("build"))

@@ -1,5 +1,5 @@
-//! What the numbered schedules of `move-attacks.md` share. Which test plays which one, and which
-//! change of the code each would catch, is listed in `schedules.md`.
+//! What the numbered schedules of the attacks share: the test `attack_NN_…` plays schedule NN.
+//! `xtask/mutants.toml` says which rule of the move each of them misses.
 
 use crate::conformance::support::{End, Lane, Stage, WORLD, World, look_again};
 use crate::postgres_bed::PostgresBed;

@@ -1,6 +1,6 @@
 //! Schedules that lost an acknowledged write, or left it stale, in an earlier draft.
 
-use crate::conformance::support::{Bed, End, refused};
+use crate::conformance::support::{Bed, End, people, refused, seqs_of};
 use crate::schedules::{PostgresStage, await_waiters, ends_well, stage_of, world_with};
 use domicile_testkit::connect;
 
@@ -173,4 +173,18 @@ async fn attack_16_a_lower_number_is_committed_later() {
     let mut there = stage.app(End::Target).await;
     let bodies = "select body from posts order by id";
     assert_eq!(there.rows(bodies).await, ["lower", "higher"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attack_16_a_lower_number_is_committed_after_reading_and_before_forgetting() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (mut slow, mut quick) = (stage.app(End::Source).await, stage.app(End::Source).await);
+    slow.run("begin; update posts set body = 'lower' where id = 11").await.unwrap();
+    quick.run("update posts set body = 'higher' where id = 12").await.unwrap();
+    let read = lane.from.open_snapshot(&people(&["1"])).await.unwrap();
+    lane.from.close_snapshot().await.unwrap();
+    slow.run("commit").await.unwrap();
+    lane.from.forget(&seqs_of(&read)).await.unwrap();
+    assert_eq!(lane.decide().await, ["touched"], "what was not read stands");
 }
