@@ -77,33 +77,56 @@ impl Eraser<'_> {
     /// Erases what comes until nothing more comes or a stop is called for.
     pub(crate) async fn run(mut self, mut due: UnboundedReceiver<Due>) -> Result<ErasureReport> {
         let mut report = ErasureReport::default();
-        while let Some((erasure, since)) = due.recv().await {
-            if *self.stop.borrow_and_update() {
-                // The journals say what is left; the next run erases it.
-                continue;
+        let mut together = Vec::new();
+        while due.recv_many(&mut together, usize::MAX).await > 0 {
+            // Everybody who has settled by now waits for the same quiet period: at each source the
+            // one that begins after the last of them.
+            let mut quiet_since = BTreeMap::new();
+            for (erasure, since) in &together {
+                let latest = quiet_since.entry(erasure.source).or_insert(*since);
+                *latest = (*latest).max(*since);
             }
-            if !self.await_quiet(erasure.source, since).await? {
-                continue;
-            }
-            let started = (self.clock)();
-            let done = self.erase(&erasure).await;
-            if done.is_err() {
-                // Its connection may be gone.
-                self.departures.remove(&erasure.source);
-            }
-            match done {
-                Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
-                Err(error) if error.kind() == Kind::Operator => {
-                    let reason = format!("decided and settled, but not erased: {}", chain(&error));
-                    report.failures.extend(erasure.subjects.iter().take(1).map(|subject| {
-                        Failure { subject: subject.clone(), reason: reason.clone() }
-                    }));
+            for (source, since) in quiet_since {
+                let is_quiet =
+                    !*self.stop.borrow_and_update() && self.await_quiet(source, since).await?;
+                if !is_quiet {
+                    // The journals say what is left; the next run erases it.
+                    together.retain(|(erasure, _)| erasure.source != source);
                 }
-                Err(error) => return Err(error),
             }
-            report.seconds += ((self.clock)() - started).as_secs_f64();
+            for (erasure, _) in together.drain(..) {
+                if *self.stop.borrow_and_update() {
+                    continue;
+                }
+                self.erase_one(&erasure, &mut report).await?;
+            }
         }
         Ok(report)
+    }
+
+    /// Erases one batch; what an operator must mend is a failure in the report.
+    async fn erase_one(&mut self, erasure: &Erasure, report: &mut ErasureReport) -> Result<()> {
+        let started = (self.clock)();
+        let done = self.erase(erasure).await;
+        if done.is_err() {
+            // Its connection may be gone.
+            self.departures.remove(&erasure.source);
+        }
+        match done {
+            Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
+            Err(error) if error.kind() == Kind::Operator => {
+                let reason = format!("decided and settled, but not erased: {}", chain(&error));
+                report.failures.extend(
+                    erasure.subjects.iter().take(1).map(|subject| Failure {
+                        subject: subject.clone(),
+                        reason: reason.clone(),
+                    }),
+                );
+            }
+            Err(error) => return Err(error),
+        }
+        report.seconds += ((self.clock)() - started).as_secs_f64();
+        Ok(())
     }
 
     /// Waits for a period in which the fences refused nobody: whoever is refused still writes to

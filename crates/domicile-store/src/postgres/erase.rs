@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::site::Erased;
 use crate::sql::{equal, ident, idents};
 use domicile_model::{MoveId, Subject};
+use std::collections::BTreeSet;
 
 /// The temporary tables in which an erasure keeps what foreign keys referred to.
 pub(super) async fn create_tables(session: &Session, closure: &Closure) -> Result<()> {
@@ -146,11 +147,16 @@ async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64
 
 /// Whether a row of somebody else, committed meanwhile, refers to what was just deleted.
 async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -> Result<()> {
+    let mut analyzed = BTreeSet::new();
     for check in &closure.checks {
         let parent = closure.owned.iter().position(|table| table.name == check.parent);
         let Some(parent) = parent else { continue };
         if counts[parent] == 0 {
             continue;
+        }
+        // Without its size the planner reads the whole child rather than its index.
+        if analyzed.insert(parent) {
+            session.batch(&format!("ANALYZE pg_temp.domicile_erased_{parent}")).await?;
         }
         let own = extent::people_from(closure, check.owned);
         let child = &closure.owned[check.owned];

@@ -25,12 +25,13 @@ pub(super) const CLOSING: i32 = 0x636c_6f73;
 pub(super) const APPLICATION: &str = "domicile mover";
 
 /// Every setting a statement of ours depends on is pinned, so that text forms and durability are
-/// the same at both ends whatever the database's or the role's defaults are.
+/// the same at both ends whatever the database's or the role's defaults are. With the default cost
+/// of a random page the planner reads whole tables for the rows of a few hundred people.
 const SETTINGS: &str = "SET search_path = ''; SET row_security = off; \
     SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
     SET xmloption = content; SET statement_timeout = 0; SET lock_timeout = 0; \
-    SET default_transaction_isolation = 'read committed'; \
+    SET default_transaction_isolation = 'read committed'; SET random_page_cost = 1.1; \
     SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '10min'; SET jit = off; \
     SET domicile.mover = 'on'; SET plan_cache_mode = force_custom_plan";
 

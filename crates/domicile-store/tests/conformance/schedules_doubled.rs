@@ -202,14 +202,3 @@ async fn attack_26_an_update_that_waited_for_the_erasure_matches_nothing() {
     assert_eq!(locked, Vec::<String>::new());
     refused(newer.as_mut(), "insert into likes values (1, 21)", &["DM001"]).await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attack_26_an_insert_below_somebody_erased_names_the_home_while_others_move() {
-    let stage = PostgresStage::ready().await;
-    stage.carry(End::Source, &["1"]).await;
-    let _others = stage.copied(&["2"]).await;
-    let mut app = stage.app(End::Source).await;
-    let sql = "insert into posts (id, user_id) values (13, 1)";
-    let refusal = refused(app.as_mut(), sql, &["DM001"]).await;
-    assert!(refusal.names(End::Target), "{}", refusal.message);
-}
