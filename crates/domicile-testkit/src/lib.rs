@@ -26,6 +26,7 @@ mod account;
 mod address;
 mod binaries;
 mod cluster;
+mod proxy;
 mod rounds;
 mod server;
 mod session;
@@ -33,6 +34,7 @@ mod warden;
 
 pub use binaries::is_installed;
 pub use cluster::{Cluster, Options, StopMode};
+pub use proxy::{Direction, LinkFault, Proxy};
 pub use rounds::{ROUNDS_ENV, Rounds, SEED_ENV, SOAK_SECONDS_ENV};
 pub use server::{Server, TEST_SERVERS_ENV, TestDatabase};
 pub use session::connect;
