@@ -62,10 +62,10 @@ fn collect<'a>(key: &'a str, history: &History<'_>, edges: &mut Vec<Edge<'a>>) {
         (append.operation.outcome != Outcome::Refused).then_some(append.by)
     };
     let mut add = |from: Option<usize>, to: Option<usize>, dependency| {
-        if let (Some(from), Some(to)) = (from, to) {
-            if from != to {
-                edges.push(Edge { from, to, dependency, key });
-            }
+        if let (Some(from), Some(to)) = (from, to)
+            && from != to
+        {
+            edges.push(Edge { from, to, dependency, key });
         }
     };
     let order = history.order();
