@@ -8,7 +8,7 @@
 use super::session::Session;
 use crate::catalog::TableName;
 use crate::error::{Error, Kind, Result};
-use crate::sql::{ident, literal};
+use crate::sql::literal;
 use tokio_postgres::Row;
 
 /// Names of tables as `regclass` reads them.
@@ -17,7 +17,7 @@ type Names = Vec<String>;
 pub(super) async fn script(session: &Session, tables: &[TableName]) -> Result<Vec<String>> {
     let names: Names = tables.iter().map(TableName::sql).collect();
     let mut script = Vec::new();
-    script.extend(schemas(tables));
+    script.extend(schemas(session, &names).await?);
     script.extend(types(session, &names).await?);
     script.extend(sequences(session, &names).await?);
     script.extend(create_tables(session, &names).await?);
@@ -37,24 +37,38 @@ async fn lines(session: &Session, statement: &str, names: &Names) -> Result<Vec<
     Ok(query(session, statement, names).await?.iter().map(|row| row.get(0)).collect())
 }
 
-fn schemas(tables: &[TableName]) -> Vec<String> {
-    let mut schemas: Vec<&String> = tables.iter().filter_map(|t| t.schema.as_ref()).collect();
-    schemas.sort();
-    schemas.dedup();
-    schemas.iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {}", ident(schema))).collect()
+/// The types that the tables' columns have, directly or as parts.
+const USED: &str = "WITH RECURSIVE used(oid) AS (
+    SELECT a.atttypid FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = ANY ($1::text[]::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
+    UNION
+    SELECT x.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid,
+        LATERAL (VALUES (t.typelem), (t.typbasetype) UNION ALL
+            SELECT a.atttypid FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
+        ) x(oid) WHERE x.oid <> 0)";
+
+/// The schemas of tables, partitions, sequences and types: each may lie in another one.
+async fn schemas(session: &Session, names: &Names) -> Result<Vec<String>> {
+    let statement = format!(
+        "{USED}, needed(oid) AS (
+            SELECT c.relnamespace FROM pg_catalog.pg_class c
+                WHERE c.oid = ANY ($1::text[]::regclass[])
+            UNION SELECT c.relnamespace FROM pg_catalog.unnest($1::text[]::regclass[]) x(oid),
+                LATERAL pg_catalog.pg_partition_tree(x.oid) p
+                JOIN pg_catalog.pg_class c ON c.oid = p.relid
+            UNION SELECT s.relnamespace {SEQUENCES}
+            UNION SELECT t.typnamespace FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid
+                WHERE t.typtype IN ('e', 'd', 'c'))
+        SELECT pg_catalog.format('CREATE SCHEMA IF NOT EXISTS %I', n.nspname)
+        FROM needed JOIN pg_catalog.pg_namespace n ON n.oid = needed.oid
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY n.nspname"
+    );
+    lines(session, &statement, names).await
 }
 
 /// Enums, domains and composite types that the tables' columns use, directly or as parts.
 async fn types(session: &Session, names: &Names) -> Result<Vec<String>> {
-    const USED: &str = "WITH RECURSIVE used(oid) AS (
-        SELECT a.atttypid FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = ANY ($1::text[]::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
-        UNION
-        SELECT x.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid,
-            LATERAL (VALUES (t.typelem), (t.typbasetype) UNION ALL
-                SELECT a.atttypid FROM pg_catalog.pg_attribute a
-                WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
-            ) x(oid) WHERE x.oid <> 0)";
     let enums = format!(
         "{USED} SELECT pg_catalog.format('CREATE TYPE %s AS ENUM (%s)', t.oid::regtype,
             (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
