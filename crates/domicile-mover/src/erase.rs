@@ -1,5 +1,7 @@
 //! Erasing behind: what was decided and settled is deleted at its source, later and throttled.
 
+mod quiet;
+
 use crate::drive::{Clock, Stop};
 use crate::error::Result;
 use crate::pace::Pacer;
@@ -7,6 +9,7 @@ use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::report::Failure;
 use domicile_store::{Departure, Engine, Kind};
+use quiet::{Quiet, Reading};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Duration;
@@ -55,6 +58,8 @@ pub(crate) struct Eraser<'a> {
     pub(crate) platform: &'a Platform,
     pub(crate) clock: Clock,
     pub(crate) quiet: Duration,
+    /// What has been seen of each source's refusals, by place.
+    pub(crate) refusals: BTreeMap<usize, Quiet>,
     pub(crate) pacer: Pacer,
     pub(crate) stop: Stop,
     pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
@@ -77,56 +82,33 @@ impl Eraser<'_> {
     /// Erases what comes until nothing more comes or a stop is called for.
     pub(crate) async fn run(mut self, mut due: UnboundedReceiver<Due>) -> Result<ErasureReport> {
         let mut report = ErasureReport::default();
-        let mut together = Vec::new();
-        while due.recv_many(&mut together, usize::MAX).await > 0 {
-            // Everybody who has settled by now waits for the same quiet period: at each source the
-            // one that begins after the last of them.
-            let mut quiet_since = BTreeMap::new();
-            for (erasure, since) in &together {
-                let latest = quiet_since.entry(erasure.source).or_insert(*since);
-                *latest = (*latest).max(*since);
+        while let Some((erasure, since)) = due.recv().await {
+            if *self.stop.borrow_and_update() {
+                // The journals say what is left; the next run erases it.
+                continue;
             }
-            for (source, since) in quiet_since {
-                let is_quiet =
-                    !*self.stop.borrow_and_update() && self.await_quiet(source, since).await?;
-                if !is_quiet {
-                    // The journals say what is left; the next run erases it.
-                    together.retain(|(erasure, _)| erasure.source != source);
+            if !self.await_quiet(erasure.source, since).await? {
+                continue;
+            }
+            let started = (self.clock)();
+            let done = self.erase(&erasure).await;
+            if done.is_err() {
+                // Its connection may be gone.
+                self.departures.remove(&erasure.source);
+            }
+            match done {
+                Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
+                Err(error) if error.kind() == Kind::Operator => {
+                    let reason = format!("decided and settled, but not erased: {}", chain(&error));
+                    report.failures.extend(erasure.subjects.iter().take(1).map(|subject| {
+                        Failure { subject: subject.clone(), reason: reason.clone() }
+                    }));
                 }
+                Err(error) => return Err(error),
             }
-            for (erasure, _) in together.drain(..) {
-                if *self.stop.borrow_and_update() {
-                    continue;
-                }
-                self.erase_one(&erasure, &mut report).await?;
-            }
+            report.seconds += ((self.clock)() - started).as_secs_f64();
         }
         Ok(report)
-    }
-
-    /// Erases one batch; what an operator must mend is a failure in the report.
-    async fn erase_one(&mut self, erasure: &Erasure, report: &mut ErasureReport) -> Result<()> {
-        let started = (self.clock)();
-        let done = self.erase(erasure).await;
-        if done.is_err() {
-            // Its connection may be gone.
-            self.departures.remove(&erasure.source);
-        }
-        match done {
-            Ok(rows) => *report.rows.entry(erasure.move_id).or_insert(0) += rows,
-            Err(error) if error.kind() == Kind::Operator => {
-                let reason = format!("decided and settled, but not erased: {}", chain(&error));
-                report.failures.extend(
-                    erasure.subjects.iter().take(1).map(|subject| Failure {
-                        subject: subject.clone(),
-                        reason: reason.clone(),
-                    }),
-                );
-            }
-            Err(error) => return Err(error),
-        }
-        report.seconds += ((self.clock)() - started).as_secs_f64();
-        Ok(())
     }
 
     /// Waits for a period in which the fences refused nobody: whoever is refused still writes to
@@ -137,17 +119,22 @@ impl Eraser<'_> {
         if self.quiet.is_zero() {
             return Ok(true);
         }
-        let Some(mut before) = site.refusals().await? else { return Ok(true) };
-        while (self.clock)().saturating_sub(since) < self.quiet * QUIET_AT_MOST {
-            tokio::select! {
-                () = tokio::time::sleep(self.quiet) => {}
-                _ = self.stop.changed() => return Ok(!*self.stop.borrow()),
-            }
-            let now = site.refusals().await?.unwrap_or(before);
-            if now == before {
+        loop {
+            let asked = (self.clock)();
+            let Some(refusals) = site.refusals().await? else { return Ok(true) };
+            let reading = Reading { refusals, asked, answered: (self.clock)() };
+            let seen = self.refusals.entry(source).or_default();
+            let missing = seen.missing(reading, since, self.quiet);
+            if missing.is_zero() {
                 return Ok(true);
             }
-            before = now;
+            if asked.saturating_sub(since) >= self.quiet * QUIET_AT_MOST {
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(missing) => {}
+                _ = self.stop.changed() => return Ok(!*self.stop.borrow()),
+            }
         }
         if !self.has_warned {
             self.has_warned = true;

@@ -197,6 +197,7 @@ impl<'a> Run<'a> {
             stop: halted.clone(),
             departures: BTreeMap::new(),
             has_warned: false,
+            refusals: BTreeMap::new(),
         };
         let ((totals, moved), erased) =
             tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
