@@ -134,12 +134,6 @@ impl Proxy {
         });
     }
 
-    /// Waits until the link has broken so often, since it was made.
-    pub async fn broken(&self, times: u64) {
-        // The sender lives in this proxy: the wait cannot end otherwise.
-        let _ = self.link.subscribe().wait_for(|link| link.faults >= times).await;
-    }
-
     /// How often the link broke.
     pub fn faults(&self) -> u64 {
         self.link.borrow().faults

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::contenders::Ran;
 use super::world::{ROWS_PER_PERSON, Template};
 
-/// Medians, spreads, and ratios to the two-stream floor of the same run.
+/// Medians, spreads, and ratios to the median of the faster floor of the same run.
 pub(super) fn markdown(people: u32, template: &Template, runs: &[(&str, Ran)]) -> String {
     let mut text = format!(
         "{people} people move, {} rows; as many stay. The source database has {} MB.\n\n\

@@ -1,23 +1,8 @@
 //! Schedules that lost rows in an earlier draft; the numbers are those of `move-attacks.md`.
 
-use crate::conformance::support::{
-    End, Lane, Stage, WORLD, World, look_again, pass_source, pass_target,
-};
-use crate::postgres_bed::PostgresBed;
+use crate::conformance::support::{End, WORLD, World, look_again, pass_source, pass_target};
+use crate::schedules::{PostgresStage, ends_well};
 use domicile_store::Horizon;
-
-type PostgresStage = Stage<PostgresBed>;
-
-/// Catches up, decides, and asserts that the target has what the source shows.
-async fn ends_well(stage: &PostgresStage, lane: &mut Lane) {
-    lane.catch_up_and_decide().await;
-    let hers = stage.rows_of(End::Source, "1").await;
-    lane.settle().await;
-    assert_eq!(stage.everything(End::Target).await, hers);
-    lane.erase().await;
-    assert_eq!(stage.everything(End::Target).await, hers);
-    assert_eq!(stage.source.scan(&stage.closure).await.unwrap().ownerless, []);
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_09_a_comment_under_way_on_a_post_that_is_given_to_her() {

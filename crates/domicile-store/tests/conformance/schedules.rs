@@ -40,5 +40,7 @@ pub(crate) async fn ends_well(stage: &PostgresStage, lane: &mut Lane) {
     assert_eq!(stage.everything(End::Target).await, hers);
     lane.erase().await;
     assert_eq!(stage.everything(End::Target).await, hers);
-    assert_eq!(stage.target.scan(&stage.closure).await.unwrap().ownerless, []);
+    for site in [&stage.source, &stage.target] {
+        assert_eq!(site.scan(&stage.closure).await.unwrap().ownerless, []);
+    }
 }

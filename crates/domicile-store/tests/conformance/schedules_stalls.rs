@@ -5,11 +5,9 @@ use crate::schedules::{PostgresStage, await_waiters};
 use domicile_model::Subject;
 use domicile_store::postgres::PostgresSite;
 use domicile_store::{Announcement, Departure, Outcome, Site};
-use domicile_testkit::connect;
+use domicile_testkit::{Direction, Proxy, connect};
 use futures_util::FutureExt as _;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 type Writing = tokio::task::JoinHandle<Result<u64, Refusal>>;
 
@@ -77,37 +75,15 @@ async fn attack_28_notes_that_never_end_are_ended_by_closing() {
 /// Half of a round trip to a server that is far away.
 const HALF: Duration = Duration::from_millis(60);
 
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) {
-    let mut bytes = vec![0; 1 << 16];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        tokio::time::sleep(HALF).await;
-        if to.write_all(&bytes[..count]).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// The same server, far away.
-async fn far(url: &str) -> String {
-    let place = url.rsplit('@').next().unwrap().split('/').next().unwrap().to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let far = url.replace(&place, &listener.local_addr().unwrap().to_string());
-    tokio::spawn(async move {
-        while let Ok((near, _)) = listener.accept().await {
-            let (read_far, write_far) = TcpStream::connect(&place).await.unwrap().into_split();
-            let (read_near, write_near) = near.into_split();
-            tokio::spawn(carry(read_far, write_near));
-            tokio::spawn(carry(read_near, write_far));
-        }
-    });
-    far
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_29_no_round_trip_is_made_while_the_lock_is_held() {
     let stage = PostgresStage::ready().await;
     let mut lane = stage.copied(&["1"]).await;
-    let url = far(&stage.bed.database(End::Source).mover_url).await;
+    let near = &stage.bed.database(End::Source).mover_url;
+    let proxy = Proxy::before(near).await.unwrap();
+    proxy.delay(Direction::ToServer, HALF);
+    proxy.delay(Direction::ToClient, HALF);
+    let url = proxy.url(near).unwrap();
     let site = PostgresSite::connect(End::Source.name().parse().unwrap(), &url).await.unwrap();
     lane.from = site.departure(stage.closure.clone()).await.unwrap();
     let decisions = lane.from.decide(lane.leaving.move_id, &people(&["1"])).await.unwrap();
