@@ -209,8 +209,8 @@ fn is_mover(mover: &str) -> String {
 /// did not name.
 pub(super) fn fenced(mover: &str, concerned: &str) -> String {
     format!(
-        "pg_catalog.pg_sequence_last_value('domicile.flag'::regclass) IS NOT NULL AND \
-         CASE WHEN {} THEN pg_catalog.pg_trigger_depth() > 0 ELSE {concerned} END",
+        "CASE WHEN {} THEN pg_catalog.pg_trigger_depth() > 0 \
+         ELSE pg_catalog.pg_sequence_last_value('domicile.flag'::regclass) IS NOT NULL AND ({concerned}) END",
         is_mover(mover)
     )
 }
