@@ -232,6 +232,16 @@ impl Closure {
         self.path(table).len() == 1
     }
 
+    /// Whether a table's rows are found along this key. Of whole people whose rows are compared,
+    /// what it refers to is then there: it was found on the way, or is the person's own row.
+    pub(crate) fn is_found_along(&self, check: &Check) -> bool {
+        self.owned[check.owned].parent.as_ref().is_some_and(|edge| {
+            self.owned[edge.table].name == check.parent
+                && edge.columns == check.columns
+                && edge.parent_columns == check.parent_columns
+        })
+    }
+
     /// Whether every edge from the table to the root is a declared foreign key, so that the
     /// database itself refuses a row of somebody who left.
     pub fn is_guarded_by_keys(&self, table: usize) -> bool {

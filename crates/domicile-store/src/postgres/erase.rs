@@ -3,7 +3,7 @@
 use super::extent::{self, Chosen};
 use super::session::Session;
 use super::shared;
-use crate::closure::Closure;
+use crate::closure::{Check, Closure};
 use crate::error::{Error, Kind, Result};
 use crate::site::Erased;
 use crate::sql::{equal, ident, idents};
@@ -45,14 +45,19 @@ pub(super) async fn keep_referred(
     Ok(())
 }
 
-/// Declared foreign keys of chosen rows that are not met here, one sentence for each.
+/// Declared foreign keys of chosen rows that are not met here, one sentence for each. Those along
+/// which the rows of whole people are found are met where nothing differs.
 pub(super) async fn unmet(
     session: &Session,
     closure: &Closure,
     chosen: &Chosen,
 ) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for check in closure.checks.iter().filter(|check| !chosen.is_empty_at(check.owned)) {
+    let is_open = |check: &&Check| match chosen {
+        Chosen::People => !closure.is_found_along(check),
+        Chosen::Rows(_) => !chosen.is_empty_at(check.owned),
+    };
+    for check in closure.checks.iter().filter(is_open) {
         let whole: Vec<String> =
             check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
         let statement = format!(
