@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod closure;
 pub mod crossing;
+mod digest;
 mod error;
 pub mod faulty;
 pub mod postgres;

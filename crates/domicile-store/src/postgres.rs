@@ -4,6 +4,7 @@ mod arrival;
 mod catalog;
 mod columns;
 mod departure;
+mod digest;
 mod directive;
 mod erase;
 mod extent;

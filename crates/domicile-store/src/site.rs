@@ -234,12 +234,14 @@ pub trait Departure: Send {
     async fn open_snapshot(&mut self, subjects: &[Subject]) -> Result<Vec<Touched>>;
 
     /// Chooses what [`Departure::export`] and [`Departure::digests`] read from the snapshot.
-    async fn select(&mut self, extent: &Extent) -> Result<()>;
+    /// Returns the people of an [`Extent::People`] who have no root row in it, ascending.
+    async fn select(&mut self, extent: &Extent) -> Result<Vec<Subject>>;
 
     /// Streams the chosen rows of one table.
     async fn export(&mut self, table: usize) -> Result<ByteStream<'_>>;
 
-    /// Digests the chosen rows of every owned table. Tables without rows may be left out.
+    /// Digests the chosen rows of every owned table, as [`Departure::export`] has read them or by
+    /// another reading. Tables without rows may be left out.
     async fn digests(&mut self) -> Result<Vec<TableDigest>>;
 
     /// Ends the snapshot.

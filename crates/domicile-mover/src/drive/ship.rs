@@ -67,7 +67,7 @@ impl Drive<'_> {
         }
         // Asked for before the target has a transaction open, in which others may wait for it.
         let kept = lane.carrier.kept_at(&lane.source_name).await?;
-        lane.source.select(&extent).await?;
+        let vanished = lane.source.select(&extent).await?;
         lane.target.begin(&announcement, &extent).await?;
         let sent = send(lane).await?;
         let started = (lane.clock)();
@@ -93,13 +93,6 @@ impl Drive<'_> {
         self.report.compared_rows += comparison.rows;
         self.report.spent.comparing += compared.as_secs_f64();
         self.report.spent.copying -= compared.as_secs_f64();
-        let alive: BTreeSet<&Subject> =
-            source.iter().filter(|d| d.table == 0).filter_map(|d| d.subject.as_ref()).collect();
-        let vanished = if whole {
-            group.iter().filter(|subject| !alive.contains(subject)).cloned().collect()
-        } else {
-            Vec::new()
-        };
         Ok(Answer::Shipped { vanished })
     }
 
@@ -110,7 +103,7 @@ impl Drive<'_> {
             let tables: BTreeSet<String> = comparison
                 .mismatches
                 .iter()
-                .map(|(_, table)| self.lane.closure.at(*table).name.to_string())
+                .map(|table| self.lane.closure.at(*table).name.to_string())
                 .collect();
             let tables: Vec<String> = tables.into_iter().collect();
             return Some(format!(

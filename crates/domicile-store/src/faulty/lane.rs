@@ -73,7 +73,7 @@ impl Departure for Lane<dyn Departure> {
         forward!(self, "source.open_snapshot", open_snapshot(subjects))
     }
 
-    async fn select(&mut self, extent: &Extent) -> Result<()> {
+    async fn select(&mut self, extent: &Extent) -> Result<Vec<Subject>> {
         forward!(self, "source.select", select(extent))
     }
 

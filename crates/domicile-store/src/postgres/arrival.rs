@@ -3,6 +3,7 @@
 mod earlier;
 
 use super::departure::subjects_of;
+use super::digest::Types;
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
@@ -19,6 +20,7 @@ use crate::sql::{ident, idents};
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
 use futures_util::{SinkExt as _, StreamExt as _};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One session; the open transaction is a batch's arrival.
@@ -28,6 +30,7 @@ pub(super) struct PostgresArrival {
     wait: Option<Wait>,
     open: Option<(Announcement, Extent)>,
     chosen: Chosen,
+    types: Types,
     /// Whether rows have come or gone since the choice.
     is_stale: bool,
     /// What had arrived when the mark was set, as a snapshot of this site.
@@ -52,6 +55,7 @@ impl PostgresArrival {
             wait: None,
             open: None,
             chosen: Chosen::People,
+            types: Types::default(),
             is_stale: false,
             mark: NO_MARK.to_owned(),
         })
@@ -214,7 +218,8 @@ impl Arrival for PostgresArrival {
 
     async fn digests(&mut self) -> Result<Vec<TableDigest>> {
         self.choose_again().await?;
-        extent::digests(&self.session, &self.closure, &self.chosen).await
+        let (session, closure) = (&self.session, &self.closure);
+        extent::digests(session, closure, &self.chosen, &mut self.types, BTreeMap::new()).await
     }
 
     async fn check(&mut self) -> Result<Vec<String>> {

@@ -1,6 +1,7 @@
 //! The side of a PostgreSQL site that people leave.
 
 use super::columns;
+use super::digest::{self, Passed, Types};
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
@@ -16,7 +17,7 @@ use crate::sql::idents;
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
 use futures_util::{StreamExt as _, future, stream};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -27,6 +28,9 @@ pub(super) struct PostgresDeparture {
     closure: Arc<Closure>,
     wait: Option<Wait>,
     chosen: Chosen,
+    types: Types,
+    /// What has been exported since the choice.
+    passed: Passed,
 }
 
 impl PostgresDeparture {
@@ -38,7 +42,15 @@ impl PostgresDeparture {
         extent::create_tables(&reader, &closure).await?;
         extent::create_tables(&writer, &closure).await?;
         erase::create_tables(&writer, &closure).await?;
-        Ok(PostgresDeparture { writer, reader, closure, wait: None, chosen: Chosen::People })
+        Ok(PostgresDeparture {
+            writer,
+            reader,
+            closure,
+            wait: None,
+            chosen: Chosen::People,
+            types: Types::default(),
+            passed: Passed::default(),
+        })
     }
 
     fn failed(&self, error: tokio_postgres::Error) -> Error {
@@ -121,29 +133,34 @@ impl Departure for PostgresDeparture {
         extent::touched(&self.reader, subjects).await
     }
 
-    async fn select(&mut self, extent: &Extent) -> Result<()> {
+    async fn select(&mut self, extent: &Extent) -> Result<Vec<Subject>> {
+        // A stream of before may still end somewhere.
+        self.passed = Passed::default();
         match extent {
             Extent::People(subjects) => {
                 self.reader.batch("DELETE FROM pg_temp.domicile_batch").await?;
                 extent::choose_people(&self.reader, &self.closure, subjects).await?;
                 self.chosen = Chosen::People;
+                extent::vanished(&self.reader, &self.closure).await
             }
             Extent::Touched(touched) => {
                 self.chosen = extent::choose_rows(&self.reader, &self.closure, touched).await?;
+                Ok(Vec::new())
             }
         }
-        Ok(())
     }
 
     async fn export(&mut self, table: usize) -> Result<ByteStream<'_>> {
         if self.chosen.is_empty_at(table) {
             return Ok(stream::empty().boxed());
         }
+        let types = self.types.of(&self.reader, &self.closure, table).await?;
         let owned = self.closure.at(table);
         // Several people of a batch may refer to one shared row.
-        let once = match self.closure.shared_at(table) {
-            Some(_) => format!("DISTINCT ON ({}) ", idents("t0.", &owned.key)),
-            None => String::new(),
+        let is_shared = self.closure.shared_at(table).is_some();
+        let once = match is_shared {
+            true => format!("DISTINCT ON ({}) ", idents("t0.", &owned.key)),
+            false => String::new(),
         };
         let statement = format!(
             "COPY (SELECT {once}{} FROM {}) TO STDOUT (FORMAT {})",
@@ -154,11 +171,17 @@ impl Departure for PostgresDeparture {
         let rows =
             self.reader.client.copy_out(&statement).await.map_err(|e| self.reader.failed(e))?;
         let reader = &self.reader;
-        Ok(rows.map(move |piece| piece.map_err(|e| reader.failed(e))).boxed())
+        let rows = rows.map(move |piece| piece.map_err(|e| reader.failed(e))).boxed();
+        if is_shared || !digest::travels_as_compared(owned) {
+            return Ok(rows);
+        }
+        Ok(digest::in_passing(rows, types, table, self.passed.clone()))
     }
 
     async fn digests(&mut self) -> Result<Vec<TableDigest>> {
-        extent::digests(&self.reader, &self.closure, &self.chosen).await
+        let passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reader, closure) = (&self.reader, &self.closure);
+        extent::digests(reader, closure, &self.chosen, &mut self.types, passed).await
     }
 
     async fn close_snapshot(&mut self) -> Result<()> {

@@ -3,14 +3,16 @@
 //! Names and keys travel as parameters into temporary tables; `COPY`, which takes no parameters,
 //! then reads from joins with those.
 
+use super::digest::{self, Types};
 use super::session::Session;
 use super::shared;
-use super::text::{owner_text, path_joins, record, subject_parts};
+use super::text::{owner_text, path_joins, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
 use crate::site::{TableDigest, Touched};
 use crate::sql::{equal, ident, idents};
 use domicile_model::Subject;
+use std::collections::BTreeMap;
 
 /// Which kind of extent is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,40 +314,37 @@ pub(super) async fn delete_chosen(
     Ok(rows)
 }
 
-/// Digests the chosen rows of every owned table.
+/// Digests the chosen rows of every owned table, but for those whose digest is known.
 pub(super) async fn digests(
     session: &Session,
     closure: &Closure,
     chosen: &Chosen,
+    types: &mut Types,
+    known: BTreeMap<usize, TableDigest>,
 ) -> Result<Vec<TableDigest>> {
-    let mut found = Vec::new();
+    let mut found = known;
     for (at, table) in closure.tables().enumerate() {
-        if chosen.is_empty_at(at) {
+        if chosen.is_empty_at(at) || found.contains_key(&at) {
             continue;
         }
-        let whose = match chosen {
-            Chosen::People => "b.subject",
-            Chosen::Rows(_) => "NULL::text",
-        };
-        let statement = format!(
-            "SELECT x.subject, count(*), pg_catalog.sha256(pg_catalog.string_agg(x.digest, ''::bytea ORDER BY x.digest)) \
-             FROM (SELECT {whose} AS subject, pg_catalog.sha256(pg_catalog.record_send({record})) AS digest \
-             FROM {from}) AS x GROUP BY x.subject",
-            record = record("t0", &table.columns, &table.user_types, &table.generated),
-            from = chosen_from(closure, at, chosen),
-        );
-        let rows = session.client.query(&statement, &[]).await.map_err(|e| session.failed(e))?;
-        for row in rows {
-            let count: i64 = row.get(1);
-            found.push(TableDigest {
-                table: at,
-                subject: row.get::<_, Option<String>>(0).map(Subject::new),
-                rows: count.unsigned_abs(),
-                sha256: digest_bytes(row.get(2))?,
-            });
-        }
+        let select =
+            format!("SELECT {} FROM {}", digest::all(table), chosen_from(closure, at, chosen));
+        let types = types.of(session, closure, at).await?;
+        let sum = digest::read(session, &select, types).await?;
+        found.insert(at, sum.of_table(at));
     }
-    Ok(found)
+    Ok(found.into_values().collect())
+}
+
+/// Those of the chosen people who have no root row here.
+pub(super) async fn vanished(session: &Session, closure: &Closure) -> Result<Vec<Subject>> {
+    let statement = format!(
+        "SELECT b.subject FROM pg_temp.domicile_batch AS b EXCEPT ALL SELECT b.subject FROM {} \
+         ORDER BY 1",
+        people_from(closure, 0)
+    );
+    let rows = session.client.query(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    Ok(rows.iter().map(|row| Subject::new(row.get::<_, String>(0))).collect())
 }
 
 /// The 32 bytes of a SHA-256 value.

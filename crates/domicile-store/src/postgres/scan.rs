@@ -2,10 +2,10 @@
 //!
 //! Nothing here reads what the mover wrote down.
 
-use super::extent::digest_bytes;
+use super::digest;
 use super::patience;
 use super::session::Session;
-use super::text::{copy_format, owner_text, path_joins, record};
+use super::text::{compared, copy_format, owner_text, path_joins};
 use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::{Error, Kind, Result};
 use crate::site::{ByteStream, Finding, RowsRead, Sharing, Stray};
@@ -45,19 +45,11 @@ async fn scan_in_snapshot(session: &Session, closure: &Closure) -> Result<Findin
         finding.shared.push((shared.table.name.clone(), count(0), count(1)));
     }
     for table in &closure.reference {
-        let statement = format!(
-            "SELECT count(*), pg_catalog.sha256(coalesce(pg_catalog.string_agg(x.d, ''::bytea ORDER BY x.d), '')) \
-             FROM (SELECT pg_catalog.sha256(pg_catalog.record_send({})) AS d FROM {} AS t0) AS x",
-            record("t0", &table.columns, &table.user_types, &[]),
-            table.name.sql(),
-        );
-        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
-        let count: i64 = row.get(0);
-        finding.reference.push((
-            table.name.clone(),
-            count.unsigned_abs(),
-            digest_bytes(row.get(1))?,
-        ));
+        let columns = compared("t0", &table.columns, &table.user_types, &[]);
+        let select = format!("SELECT {columns} FROM {} AS t0", table.name.sql());
+        let types = digest::types_of(session, &select).await?;
+        let sum = digest::read(session, &select, types).await?;
+        finding.reference.push((table.name.clone(), sum.rows(), sum.bytes()));
     }
     Ok(finding)
 }

@@ -70,9 +70,19 @@ pub(super) fn owner_text(closure: &Closure, table: usize) -> String {
     key_text(&last, closure.owner_columns(table))
 }
 
-/// The columns of a row as a record whose binary form can be compared between servers: columns
-/// whose type the user made stand as text, since their type numbers differ.
+/// The columns of a row as a record whose binary form can be compared between servers.
 pub(super) fn record(
+    alias: &str,
+    columns: &[String],
+    user_types: &[bool],
+    generated: &[String],
+) -> String {
+    format!("ROW({})", compared(alias, columns, user_types, generated))
+}
+
+/// The columns of a row as their binary form can be compared between servers: those whose type
+/// the user made stand as text, since their type numbers differ.
+pub(super) fn compared(
     alias: &str,
     columns: &[String],
     user_types: &[bool],
@@ -83,7 +93,7 @@ pub(super) fn record(
         format!("{alias}.{}{cast}", ident(column))
     });
     let computed = generated.iter().map(|column| format!("{alias}.{}::text", ident(column)));
-    format!("ROW({})", plain.chain(computed).collect::<Vec<_>>().join(", "))
+    plain.chain(computed).collect::<Vec<_>>().join(", ")
 }
 
 /// `binary`, or `text` where a column's binary form names types by number.

@@ -100,17 +100,16 @@ pub enum Extent {
 /// A digest over rows that one site read by itself.
 ///
 /// Each row's digest is SHA-256 over a canonical form of all its columns that tells NULL from
-/// empty and keeps every bit of a value; the table's is SHA-256 over the sorted row digests.
+/// empty and keeps every bit of a value; the table's is their sum modulo 2²⁵⁶. Whose a row is, its
+/// columns say, or those of the rows above it: where all tables are equal, so is every person.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TableDigest {
     /// The table's place in [`Closure::owned`].
     pub table: usize,
-    /// The person; `None` when the extent is [`Extent::Touched`].
-    pub subject: Option<Subject>,
     /// How many rows.
     pub rows: u64,
-    /// The digest.
-    pub sha256: [u8; 32],
+    /// The sum, little-endian.
+    pub sum: [u8; 32],
 }
 
 /// What came of one person's decision.

@@ -237,12 +237,13 @@ impl Departure for SqliteDeparture {
         told
     }
 
-    async fn select(&mut self, extent: &Extent) -> Result<()> {
+    async fn select(&mut self, extent: &Extent) -> Result<Vec<Subject>> {
         let extent = self.keys.own(extent);
         self.snapshot()?
             .work(move |connection, selection| {
                 decision::still_held(connection)?;
-                selection.choose(connection, &extent, "1")
+                selection.choose(connection, &extent, "1")?;
+                selection.vanished(connection)
             })
             .await
     }

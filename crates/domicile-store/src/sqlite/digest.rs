@@ -1,16 +1,15 @@
 //! Digests: what a site says of rows it read by itself.
 
+use crate::digest::Sum;
 use crate::error::Result;
-use crate::site::{Engine, TableDigest};
+use crate::site::Engine;
 use crate::sqlite::connection::Doing;
 use crate::sqlite::{copy, rows};
-use domicile_model::Subject;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Error};
 use sha2::{Digest, Sha256};
 
-/// The SQL function that digests its arguments. SQLite then sorts the digests, on disk where they
-/// are many, so that a table of any size is digested in bounded memory.
+/// The SQL function that digests its arguments.
 const FUNCTION: &str = "domicile_digest";
 
 /// SQLite's own limit on a function's arguments is 127 in older builds.
@@ -69,35 +68,14 @@ fn over(values: &[String]) -> String {
     format!("{FUNCTION}({})", parts.join(", "))
 }
 
-/// Reads `(person or NULL, row digest)` in order, and digests each person's rows.
-pub(super) fn collect(
-    connection: &Connection,
-    table: usize,
-    select: &str,
-) -> Result<Vec<TableDigest>> {
+/// Adds up the row digests that a query gives.
+pub(super) fn sum(connection: &Connection, select: &str) -> Result<Sum> {
     let doing = "digesting rows";
     let mut statement = connection.prepare_cached(select).doing(doing)?;
     let mut rows = statement.query([]).doing(doing)?;
-    let mut found: Vec<TableDigest> = Vec::new();
-    let mut hash = Sha256::new();
+    let mut sum = Sum::default();
     while let Some(row) = rows.next().doing(doing)? {
-        let subject: Option<String> = row.get(0).doing(doing)?;
-        let subject = subject.map(Subject::new);
-        let digest = row.get_ref(1).doing(doing)?;
-        let digest = digest.as_blob().map_err(Error::from).doing(doing)?;
-        match found.last_mut() {
-            Some(last) if last.subject == subject => last.rows += 1,
-            last => {
-                if let Some(last) = last {
-                    last.sha256 = hash.finalize_reset().into();
-                }
-                found.push(TableDigest { table, subject, rows: 1, sha256: [0; 32] });
-            }
-        }
-        hash.update(digest);
+        sum.add(row.get(0).doing(doing)?);
     }
-    if let Some(last) = found.last_mut() {
-        last.sha256 = hash.finalize().into();
-    }
-    Ok(found)
+    Ok(sum)
 }

@@ -246,23 +246,32 @@ impl Selection {
         }
     }
 
-    /// Digests the chosen rows of every table: per person, or all together where rows were picked.
+    /// Digests the chosen rows of every table.
     pub(super) fn digests(&self, connection: &Connection) -> Result<Vec<TableDigest>> {
         let mut found = Vec::new();
-        let person = match self.chosen {
-            Chosen::People => "\"b\".subject",
-            _ => "NULL",
-        };
         for (at, owned) in self.closure.tables().enumerate() {
             let Some(rows) = self.rows(at) else {
                 continue;
             };
             let (columns, types) = (&owned.columns, &owned.types);
             let row = digest::of_row(self.form, "\"t\"", columns, types, &owned.generated);
-            let sql = format!("SELECT {person}, {row} FROM {rows} ORDER BY 1, 2");
-            found.extend(digest::collect(connection, at, &sql)?);
+            let sum = digest::sum(connection, &format!("SELECT {row} FROM {rows}"))?;
+            found.push(sum.of_table(at));
         }
         Ok(found)
+    }
+
+    /// Those of the chosen people who have no root row here; nobody where rows were picked.
+    pub(super) fn vanished(&self, connection: &Connection) -> Result<Vec<Subject>> {
+        let (Chosen::People, Some(rows)) = (self.chosen, self.rows(0)) else {
+            return Ok(Vec::new());
+        };
+        let sql = format!(
+            "SELECT subject FROM {BATCH} EXCEPT SELECT \"b\".subject FROM {rows} ORDER BY 1"
+        );
+        let mut statement = connection.prepare_cached(&sql).doing(DOING)?;
+        let names = statement.query_map([], |row| row.get::<_, String>(0)).doing(DOING)?;
+        names.map(|name| name.map(Subject::new).doing(DOING)).collect()
     }
 
     /// Deletes the chosen rows, children first; returns how many.

@@ -35,19 +35,14 @@ pub(super) fn scan(connection: &Connection, closure: &Closure, form: Engine) -> 
         for table in &closure.reference {
             let (columns, types) = (&table.columns, &table.types);
             let row = digest::of_row(form, "\"t\"", columns, types, &[]);
-            let sql = format!("SELECT NULL, {row} FROM {} AS \"t\" ORDER BY 2", table.name.sql());
-            let found = digest::collect(connection, 0, &sql)?;
-            let (rows, sha256) = found.first().map_or_else(nothing, |d| (d.rows, d.sha256));
-            finding.reference.push((table.name.clone(), rows, sha256));
+            let sum = digest::sum(
+                connection,
+                &format!("SELECT {row} FROM {} AS \"t\"", table.name.sql()),
+            )?;
+            finding.reference.push((table.name.clone(), sum.rows(), sum.bytes()));
         }
         Ok(finding)
     })
-}
-
-/// The digest of a table without rows.
-fn nothing() -> (u64, [u8; 32]) {
-    use sha2::{Digest, Sha256};
-    (0, Sha256::digest([]).into())
 }
 
 /// Rows from which the way leads to no root row. A NULL on the way means nobody, and nobody's

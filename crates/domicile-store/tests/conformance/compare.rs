@@ -44,7 +44,6 @@ pub(crate) async fn digests_do_not_depend_on_the_way_rows_came<B: Bed>() {
     let before = lane.digest("1").await;
     let counts: Vec<_> = before.iter().map(|digest| (digest.table, digest.rows)).collect();
     assert_eq!(counts, [(0, 1), (1, 2), (2, 3), (3, 1)]);
-    assert!(before.iter().all(|digest| digest.subject.as_ref() == Some(&lane.leaving.subjects[0])));
 
     let mut app = stage.app(End::Source).await;
     app.run("delete from comments where id in (111, 112)").await.unwrap();
