@@ -34,7 +34,7 @@ struct MoveArguments {
     /// How often each contender runs.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these contenders.
+    /// Only contenders whose names begin so.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Lanes of `domicile migrate`; what it does by itself without.
@@ -64,7 +64,8 @@ async fn bench_move(arguments: &MoveArguments) -> Result<()> {
     let pair = Pair { source: &source, target: &target, template: &template };
     let mut contenders = Contender::all(arguments.lanes);
     if !arguments.only.is_empty() {
-        contenders.retain(|c| arguments.only.iter().any(|name| name == c.name()));
+        contenders
+            .retain(|c| arguments.only.iter().any(|name| c.name().starts_with(name.as_str())));
     }
     ensure!(!contenders.is_empty(), "no contender is called so");
     let mut runs = Vec::new();

@@ -217,7 +217,7 @@ impl<'a> Run<'a> {
 fn people_per_batch(platform: &Platform) -> usize {
     match platform.sites.first().map(|site| site.engine()) {
         Some(Engine::Sqlite) => 100,
-        _ => 400,
+        _ => 1000,
     }
 }
 

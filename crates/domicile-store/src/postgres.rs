@@ -13,6 +13,7 @@ mod horizon;
 mod install;
 mod patience;
 mod people;
+mod planner;
 mod reference;
 mod removal;
 mod sample;

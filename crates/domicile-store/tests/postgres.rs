@@ -7,6 +7,9 @@ mod conformance;
 #[path = "conformance/attacks.rs"]
 mod attacks;
 #[cfg(test)]
+#[path = "conformance/postgres_planner.rs"]
+mod planner;
+#[cfg(test)]
 #[path = "conformance/postgres_bed.rs"]
 mod postgres_bed;
 #[cfg(test)]

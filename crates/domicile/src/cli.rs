@@ -133,7 +133,7 @@ pub(crate) struct MigrateArgs {
     /// Batches under way at once.
     #[arg(long, value_name = "N", default_value = "2")]
     pub(crate) lanes: NonZeroUsize,
-    /// People per batch [default: 400 at PostgreSQL; 100 at SQLite, where a batch arrives under the
+    /// People per batch [default: 1000 at PostgreSQL; 100 at SQLite, where a batch arrives under the
     /// database's only write lock].
     #[arg(long, value_name = "N")]
     pub(crate) batch: Option<NonZeroUsize>,

@@ -7,6 +7,7 @@ use super::digest::Types;
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
+use super::planner;
 use super::reference;
 use super::session::{FLAG, LOCKS, Session, Sessions};
 use super::shared;
@@ -43,7 +44,8 @@ const NO_MARK: &str = "3:3:";
 
 impl PostgresArrival {
     pub(super) async fn open(sessions: &Sessions, closure: Arc<Closure>) -> Result<Self> {
-        let session = sessions.open().await?;
+        let mut session = sessions.open().await?;
+        session.has_indexes = planner::has_indexes(&session, &closure).await?;
         extent::create_tables(&session, &closure).await?;
         extent::create_stages(&session, &closure).await?;
         erase::create_tables(&session, &closure).await?;

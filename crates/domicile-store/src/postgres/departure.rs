@@ -5,6 +5,7 @@ use super::digest::{self, Passed, Types};
 use super::erase;
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
+use super::planner;
 use super::session::{CLOSING, FLAG, LOCKS, Session, Sessions};
 use super::text::copy_format;
 use crate::closure::Closure;
@@ -35,12 +36,14 @@ pub(super) struct PostgresDeparture {
 
 impl PostgresDeparture {
     pub(super) async fn open(sessions: &Sessions, closure: Arc<Closure>) -> Result<Self> {
-        let writer = sessions.open().await?;
-        let reader = sessions.open().await?;
+        let mut writer = sessions.open().await?;
+        let mut reader = sessions.open().await?;
         // A mover that freezes under a lock must not hold the application up for long.
         writer.batch("SET idle_in_transaction_session_timeout = '1s'").await?;
-        extent::create_tables(&reader, &closure).await?;
-        extent::create_tables(&writer, &closure).await?;
+        for session in [&mut reader, &mut writer] {
+            session.has_indexes = planner::has_indexes(session, &closure).await?;
+            extent::create_tables(session, &closure).await?;
+        }
         erase::create_tables(&writer, &closure).await?;
         Ok(PostgresDeparture {
             writer,
@@ -165,7 +168,7 @@ impl Departure for PostgresDeparture {
         let statement = format!(
             "COPY (SELECT {once}{} FROM {}) TO STDOUT (FORMAT {})",
             idents("t0.", &owned.columns),
-            extent::chosen_from(&self.closure, table, &self.chosen),
+            extent::chosen_from(&self.reader, &self.closure, table, &self.chosen),
             copy_format(&owned.user_types),
         );
         let rows =

@@ -1,6 +1,7 @@
 //! Erasing behind: deletes, the look for rows of others that would dangle, tombstones.
 
 use super::extent::{self, Chosen};
+use super::planner;
 use super::session::Session;
 use super::shared;
 use crate::closure::{Check, Closure};
@@ -38,7 +39,7 @@ pub(super) async fn keep_referred(
             .batch(&format!(
                 "INSERT INTO pg_temp.domicile_erased_{at} SELECT {} FROM {}{only}",
                 idents("t0.", &columns),
-                extent::chosen_from(closure, at, chosen)
+                extent::chosen_from(session, closure, at, chosen)
             ))
             .await?;
     }
@@ -62,7 +63,7 @@ pub(super) async fn unmet(
             check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
         let statement = format!(
             "SELECT count(*) FROM {} WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS q WHERE {})",
-            extent::chosen_from(closure, check.owned, chosen),
+            extent::chosen_from(session, closure, check.owned, chosen),
             whole.join(" AND "),
             check.parent.sql(),
             equal("q", &check.parent_columns, "t0", &check.columns),
@@ -122,7 +123,7 @@ async fn is_partitioned(session: &Session, name: &str) -> Result<bool> {
 async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64) -> Result<u64> {
     let table = &closure.owned[at];
     let name = table.name.sql();
-    let from = extent::people_from(closure, at);
+    let from = planner::people_rows(session, closure, at);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let kept = referred_columns(closure, at);
     // A row's place is found faster than its key, and stays: nobody writes about people who left.
@@ -163,7 +164,7 @@ async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -
         if analyzed.insert(parent) {
             session.batch(&format!("ANALYZE pg_temp.domicile_erased_{parent}")).await?;
         }
-        let own = extent::people_from(closure, check.owned);
+        let own = planner::people_from(closure, check.owned);
         let child = &closure.owned[check.owned];
         let statement = format!(
             "SELECT count(*) FROM {child_name} AS c JOIN pg_temp.domicile_erased_{parent} AS e ON {on} \

@@ -4,6 +4,7 @@
 //! then reads from joins with those.
 
 use super::digest::{self, Types};
+use super::planner;
 use super::session::Session;
 use super::shared;
 use super::text::{owner_text, path_joins, subject_parts};
@@ -94,18 +95,6 @@ pub(super) async fn choose_people(
     session.batch("ANALYZE pg_temp.domicile_batch").await
 }
 
-/// `FROM t0 … JOIN batch`, the rows of a table that belong to the people of the batch.
-pub(super) fn people_from(closure: &Closure, table: usize) -> String {
-    let (joins, last) = path_joins(closure, table);
-    let on: Vec<String> = closure
-        .owner_columns(table)
-        .iter()
-        .enumerate()
-        .map(|(at, column)| format!("{last}.{} = b.k{at}", ident(column)))
-        .collect();
-    format!("{joins} JOIN pg_temp.domicile_batch AS b ON {}", on.join(" AND "))
-}
-
 /// `FROM t0 JOIN rows`, the chosen rows of a table.
 pub(super) fn rows_from(closure: &Closure, table: usize) -> String {
     let owned = closure.at(table);
@@ -117,10 +106,15 @@ pub(super) fn rows_from(closure: &Closure, table: usize) -> String {
 }
 
 /// The chosen rows of a table.
-pub(super) fn chosen_from(closure: &Closure, table: usize, chosen: &Chosen) -> String {
+pub(super) fn chosen_from(
+    session: &Session,
+    closure: &Closure,
+    table: usize,
+    chosen: &Chosen,
+) -> String {
     match (chosen, closure.shared_at(table)) {
         (Chosen::Rows(_), _) => rows_from(closure, table),
-        (Chosen::People, None) => people_from(closure, table),
+        (Chosen::People, None) => planner::people_rows(session, closure, table),
         (Chosen::People, Some(shared)) => shared::people_from(closure, shared),
     }
 }
@@ -306,7 +300,7 @@ pub(super) async fn delete_chosen(
         let statement = format!(
             "DELETE FROM {} AS d USING {} WHERE {}",
             table.name.sql(),
-            chosen_from(closure, at, chosen),
+            chosen_from(session, closure, at, chosen),
             equal("d", &table.key, "t0", &table.key),
         );
         rows += session.client.execute(&statement, &[]).await.map_err(|e| session.failed(e))?;
@@ -327,8 +321,11 @@ pub(super) async fn digests(
         if chosen.is_empty_at(at) || found.contains_key(&at) {
             continue;
         }
-        let select =
-            format!("SELECT {} FROM {}", digest::all(table), chosen_from(closure, at, chosen));
+        let select = format!(
+            "SELECT {} FROM {}",
+            digest::all(table),
+            chosen_from(session, closure, at, chosen)
+        );
         let types = types.of(session, closure, at).await?;
         let sum = digest::read(session, &select, types).await?;
         found.insert(at, sum.of_table(at));
@@ -341,7 +338,7 @@ pub(super) async fn vanished(session: &Session, closure: &Closure) -> Result<Vec
     let statement = format!(
         "SELECT b.subject FROM pg_temp.domicile_batch AS b EXCEPT ALL SELECT b.subject FROM {} \
          ORDER BY 1",
-        people_from(closure, 0)
+        planner::people_from(closure, 0)
     );
     let rows = session.client.query(&statement, &[]).await.map_err(|e| session.failed(e))?;
     Ok(rows.iter().map(|row| Subject::new(row.get::<_, String>(0))).collect())

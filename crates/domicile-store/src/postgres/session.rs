@@ -50,6 +50,8 @@ pub(super) struct Session {
     /// The site, for messages.
     pub(super) site: SiteName,
     pub(super) client: Client,
+    /// Whether rows of people can be looked up along indexes here.
+    pub(super) has_indexes: bool,
 }
 
 impl Sessions {
@@ -95,7 +97,7 @@ impl Sessions {
                 client
             }
         };
-        let session = Session { site: self.name.clone(), client };
+        let session = Session { site: self.name.clone(), client, has_indexes: false };
         session.batch(SETTINGS).await?;
         if self.reads_only {
             // A role that row-level security holds for sees what it may see, without an error.

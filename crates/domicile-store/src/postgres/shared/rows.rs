@@ -1,6 +1,7 @@
 //! Shared rows on their way: which are chosen, which go behind, and how they are put in place.
 
 use super::super::extent::{self, Chosen, key_json as json_of};
+use super::super::planner;
 use super::super::session::Session;
 use super::super::text::{has_key, key_json, owner_text, path_joins, record};
 use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
@@ -30,7 +31,7 @@ pub(in crate::postgres) fn people_from(closure: &Closure, shared: &SharedTable) 
         format!(
             "SELECT b.subject, {} FROM {} JOIN {} AS s ON {}",
             keys.join(", "),
-            extent::people_from(closure, referrer.owned),
+            planner::people_from(closure, referrer.owned),
             table.name.sql(),
             equal("s", &referrer.parent_columns, "t0", &referrer.columns),
         )
@@ -129,7 +130,7 @@ async fn loosen_where(
                 "SELECT {} AS key, {home} AS home, {} AS digest FROM {} JOIN {} AS s ON {}",
                 key_json("s", &table.key),
                 digest("s", table),
-                extent::chosen_from(closure, referrer.owned, chosen),
+                extent::chosen_from(session, closure, referrer.owned, chosen),
                 table.name.sql(),
                 equal("s", &referrer.parent_columns, "t0", &referrer.columns),
             )
