@@ -117,6 +117,9 @@ impl Sessions {
         // and the keys are rechecked by anti-join. The fences are ALWAYS triggers and stay.
         let aside = session.client.batch_execute("SET session_replication_role = replica").await;
         if let Err(error) = aside {
+            if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+                return Err(session.failed(error));
+            }
             let text = format!("the mover's role at site {} may not set triggers aside", self.name);
             return Err(Error::new(Kind::Operator, text)
                 .hint("GRANT SET ON PARAMETER session_replication_role TO the mover's role")
