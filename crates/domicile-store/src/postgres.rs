@@ -2,6 +2,7 @@
 
 mod arrival;
 mod catalog;
+mod client;
 mod columns;
 mod departure;
 mod digest;
@@ -60,6 +61,13 @@ impl PostgresSite {
         let sessions = Sessions::new(&name, url)?.for_reading();
         sessions.open().await?.check_version().await?;
         Ok(PostgresSite { name, sessions })
+    }
+
+    /// The same, with another time within which the site must give a sign of life while it is
+    /// waited for; half a minute otherwise.
+    #[must_use]
+    pub fn answering_within(self, time: Duration) -> Self {
+        PostgresSite { sessions: self.sessions.answering_within(time), ..self }
     }
 
     async fn open(&self) -> Result<Session> {

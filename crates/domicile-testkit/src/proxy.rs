@@ -35,6 +35,9 @@ pub enum LinkFault {
     Cut,
     /// Bytes vanish and sockets stay open, those of new connections too, until [`Proxy::heal`].
     HalfOpen,
+    /// As [`LinkFault::HalfOpen`], for the connections there are alone: new ones go through. A
+    /// middlebox has lost its table.
+    Forgotten,
 }
 
 /// A proxy on a loopback port; dropping it closes every connection.
@@ -50,6 +53,8 @@ struct Link {
     /// How often everything was closed; a connection ends when this changes.
     cuts: u64,
     is_silent: bool,
+    /// How often the connections of the time were forgotten; older ones are silent.
+    forgotten: u64,
     to_server: Duration,
     to_client: Duration,
     armed: Option<Armed>,
@@ -128,7 +133,7 @@ impl Proxy {
     pub fn heal(&self) {
         self.link.send_modify(|link| {
             link.armed = None;
-            if std::mem::take(&mut link.is_silent) {
+            if std::mem::take(&mut link.is_silent) || std::mem::take(&mut link.forgotten) > 0 {
                 link.cuts += 1;
             }
         });
@@ -153,6 +158,7 @@ impl Link {
         match fault {
             LinkFault::Cut => self.cuts += 1,
             LinkFault::HalfOpen => self.is_silent = true,
+            LinkFault::Forgotten => self.forgotten += 1,
         }
     }
 
@@ -163,9 +169,19 @@ impl Link {
         }
     }
 
+    /// Whether nothing goes through on a connection of that age.
+    fn is_silent_since(&self, born: u64) -> bool {
+        self.is_silent || self.forgotten != born
+    }
+
     /// How many of these bytes go through, and what happens after them.
-    fn pass(&mut self, direction: Direction, bytes: usize) -> (usize, Option<LinkFault>) {
-        if self.is_silent {
+    fn pass(
+        &mut self,
+        direction: Direction,
+        bytes: usize,
+        born: u64,
+    ) -> (usize, Option<LinkFault>) {
+        if self.is_silent_since(born) {
             return (0, None);
         }
         match self.armed {
@@ -190,7 +206,10 @@ fn port_of(url: &str) -> Result<u16> {
 
 async fn serve(mut client: TcpStream, server_port: u16, link: Arc<watch::Sender<Link>>) {
     let mut changes = link.subscribe();
-    let born = changes.borrow().cuts;
+    let (born, age) = {
+        let link = changes.borrow();
+        (link.cuts, link.forgotten)
+    };
     // A server that is down looks as it does without a proxy: the connection ends.
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", server_port)).await else { return };
     if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
@@ -200,11 +219,11 @@ async fn serve(mut client: TcpStream, server_port: u16, link: Arc<watch::Sender<
     let (from_server, to_server) = server.split();
     let carried = async {
         tokio::select! {
-            () = pump(Direction::ToServer, from_client, to_server, &link) => {}
-            () = pump(Direction::ToClient, from_server, to_client, &link) => {}
+            () = pump(Direction::ToServer, from_client, to_server, &link, age) => {}
+            () = pump(Direction::ToClient, from_server, to_client, &link, age) => {}
         }
         // On a half-open link one side does not hear that the other has left.
-        if link.borrow().is_silent {
+        if link.borrow().is_silent_since(age) {
             std::future::pending::<()>().await;
         }
     };
@@ -219,6 +238,7 @@ async fn pump(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     link: &watch::Sender<Link>,
+    age: u64,
 ) {
     let (queue, mut due) = mpsc::channel::<(Instant, Vec<u8>)>(CHUNKS_MAX);
     let reading = async move {
@@ -236,7 +256,7 @@ async fn pump(
             let mut passing = (0, None);
             // Nobody waits for the count of bytes.
             link.send_if_modified(|link| {
-                passing = link.pass(direction, bytes.len());
+                passing = link.pass(direction, bytes.len(), age);
                 false
             });
             if to.write_all(&bytes[..passing.0]).await.is_err() {

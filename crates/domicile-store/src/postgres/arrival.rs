@@ -20,7 +20,7 @@ use crate::site::{
 use crate::sql::{ident, idents};
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -201,13 +201,12 @@ impl Arrival for PostgresArrival {
             idents("", &owned.columns),
             copy_format(&owned.user_types),
         );
-        let sink = self.session.client.copy_in(&statement).await.map_err(|e| self.failed(e))?;
-        let mut sink = std::pin::pin!(sink);
+        let mut sink = self.session.client.copy_in(&statement).await.map_err(|e| self.failed(e))?;
         sink.feed(first?).await.map_err(|e| self.failed(e))?;
         while let Some(piece) = rows.next().await {
             sink.feed(piece?).await.map_err(|e| self.failed(e))?;
         }
-        let count = sink.as_mut().finish().await.map_err(|e| self.failed(e))?;
+        let count = sink.finish().await.map_err(|e| self.failed(e))?;
         if is_shared && count > 0 {
             let Some((announcement, _)) = &self.open else { return Ok(0) };
             let since = (announcement.peer.as_str(), self.mark.as_str());

@@ -80,7 +80,8 @@ impl Departure for PostgresDeparture {
     async fn announce(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
         let names: Vec<&str> = announcement.subjects.iter().map(Subject::as_str).collect();
         let site = self.writer.site.clone();
-        let transaction = self.writer.client.transaction().await.map_err(|e| lost(&site, e))?;
+        let broken = self.writer.client.broken(&site);
+        let transaction = self.writer.client.transaction().await.map_err(&broken)?;
         let run = async {
             transaction
                 .execute("SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)", &[&LOCKS, &FLAG])
@@ -108,7 +109,7 @@ impl Departure for PostgresDeparture {
         match run.await {
             Ok((_, Some(changed))) => Err(changed),
             Ok((rows, None)) => {
-                transaction.commit().await.map_err(|e| lost(&site, e))?;
+                transaction.commit().await.map_err(broken)?;
                 Ok(subjects_of(&rows))
             }
             Err(error) => {
@@ -314,10 +315,6 @@ impl Departure for PostgresDeparture {
         .await;
         self.end_writer(erased).await
     }
-}
-
-fn lost(site: &domicile_model::SiteName, error: tokio_postgres::Error) -> Error {
-    Error::new(Kind::RetryLater, format!("the connection to site {site} broke")).because(error)
 }
 
 pub(super) fn subjects_of(rows: &[tokio_postgres::Row]) -> Vec<Subject> {

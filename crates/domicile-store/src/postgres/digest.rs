@@ -61,8 +61,7 @@ pub(super) async fn types_of(session: &Session, select: &str) -> Result<Arc<[u32
 /// Digests what a query gives, which has no parameters.
 pub(super) async fn read(session: &Session, select: &str, types: Arc<[u32]>) -> Result<Sum> {
     let statement = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
-    let rows = session.client.copy_out(&statement).await.map_err(|e| session.failed(e))?;
-    let mut rows = std::pin::pin!(rows);
+    let mut rows = session.client.copy_out(&statement).await.map_err(|e| session.failed(e))?;
     let mut reading = Reading::new(types);
     while let Some(piece) = rows.next().await {
         reading.feed(&piece.map_err(|e| session.failed(e))?)?;

@@ -65,7 +65,8 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
 
 async fn install_once(session: &mut Session, closure: &Closure, script: &str) -> Result<()> {
     let site = session.site.clone();
-    let transaction = session.client.transaction().await.map_err(|e| plain(&site, e))?;
+    let broken = session.client.broken(&site);
+    let transaction = session.client.transaction().await.map_err(&broken)?;
     let version = version(script);
     let mut forbidden = None;
     let run = async {
@@ -83,7 +84,7 @@ async fn install_once(session: &mut Session, closure: &Closure, script: &str) ->
     };
     match (run.await, forbidden) {
         (Ok(_), Some(change)) => Err(change.refusal(Some(&site))),
-        (Ok(_), None) => transaction.commit().await.map_err(|e| plain(&site, e)),
+        (Ok(_), None) => transaction.commit().await.map_err(broken),
         (Err(error), _) => {
             drop(transaction);
             Err(session.failed(error))
@@ -101,10 +102,6 @@ async fn installed_version(session: &Session) -> Result<Option<String>> {
         .await
         .map_err(|e| session.failed(e))?;
     Ok(row.map(|row| row.get(0)))
-}
-
-fn plain(site: &domicile_model::SiteName, error: tokio_postgres::Error) -> Error {
-    Error::new(Kind::RetryLater, format!("the connection to site {site} broke")).because(error)
 }
 
 pub(super) async fn exists(session: &Session) -> Result<bool> {
@@ -158,7 +155,8 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
     }
     let seconds = keep.as_secs_f64();
     let site = session.site.clone();
-    let transaction = session.client.transaction().await.map_err(|e| plain(&site, e))?;
+    let broken = session.client.broken(&site);
+    let transaction = session.client.transaction().await.map_err(&broken)?;
     let run = async {
         // Exclusive against announcements, which hold it shared from raising to commit.
         transaction
@@ -190,7 +188,7 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
             .await
     };
     match run.await {
-        Ok(_) => transaction.commit().await.map_err(|e| plain(&site, e)),
+        Ok(_) => transaction.commit().await.map_err(broken),
         Err(error) => {
             drop(transaction);
             Err(session.failed(error))

@@ -30,8 +30,7 @@ pub(super) async fn stream(session: Session, closure: &Closure) -> Result<Person
     let closure = closure.clone();
     let key = key_text("t0", &closure.root().key);
     let statement = format!("{} ORDER BY ({key}) COLLATE \"C\"", select(&closure));
-    let none: [&str; 0] = [];
-    let rows = session.client.query_raw(&statement, none).await.map_err(|e| session.failed(e))?;
+    let rows = session.client.stream(&statement).await.map_err(|e| session.failed(e))?;
     Ok(rows
         .map(move |row| match row {
             Ok(row) => Ok(person(&closure, &row)),

@@ -106,8 +106,7 @@ impl PostgresReference {
     async fn copied(&self, statement: &str) -> Result<Bytes> {
         let failed = |e| self.session.failed(e);
         let mut rows = BytesMut::new();
-        let stream = self.session.client.copy_out(statement).await.map_err(failed)?;
-        let mut stream = std::pin::pin!(stream);
+        let mut stream = self.session.client.copy_out(statement).await.map_err(failed)?;
         while let Some(piece) = stream.next().await {
             rows.extend_from_slice(&piece.map_err(failed)?);
         }

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::site::{ByteStream, Finding, RowsRead, Sharing, Stray};
 use crate::sql::{equal, ident, idents};
 use domicile_model::Subject;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use std::fmt::Write as _;
 
 /// How many people with ownerless rows are named per table; more are counted into the last.
@@ -171,8 +171,7 @@ pub(super) async fn read_rows(
         few(&idents("", &table.columns)),
         copy_format(&table.user_types)
     );
-    let stream = session.client.copy_out(&statement).await.map_err(|e| session.failed(e))?;
-    let mut stream = std::pin::pin!(stream);
+    let mut stream = session.client.copy_out(&statement).await.map_err(|e| session.failed(e))?;
     let mut sample = RowsRead::default();
     while let Some(piece) = stream.next().await {
         sample.bytes += piece.map_err(|e| session.failed(e))?.len() as u64;
@@ -219,12 +218,11 @@ pub(super) async fn import_reference(
         idents("", &table.columns),
         copy_format(&table.user_types)
     );
-    let sink = session.client.copy_in(&statement).await.map_err(|e| session.failed(e))?;
-    let mut sink = std::pin::pin!(sink);
+    let mut sink = session.client.copy_in(&statement).await.map_err(|e| session.failed(e))?;
     while let Some(piece) = rows.next().await {
         sink.feed(piece?).await.map_err(|e| session.failed(e))?;
     }
-    let count = sink.as_mut().finish().await.map_err(|e| session.failed(e))?;
+    let count = sink.finish().await.map_err(|e| session.failed(e))?;
     session.batch("COMMIT").await?;
     Ok(count)
 }

@@ -1,14 +1,17 @@
 //! Connections of the mover, every one set up alike.
 
+use super::client::{self, Calls, Client};
 use crate::error::{Error, Kind, Result};
 use crate::sql;
 use domicile_model::SiteName;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// The first key of every advisory lock domicile takes: the bytes "domi".
@@ -24,16 +27,22 @@ pub(super) const CLOSING: i32 = 0x636c_6f73;
 /// own role out, since they write about nobody but the people of their own batch.
 pub(super) const APPLICATION: &str = "domicile mover";
 
+/// How long a site may leave a call without any sign of life, and an opening without an answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+
 /// Every setting a statement of ours depends on is pinned, so that text forms and durability are
 /// the same at both ends whatever the database's or the role's defaults are. With the default cost
-/// of a random page the planner reads whole tables for the rows of a few hundred people.
+/// of a random page the planner reads whole tables for the rows of a few hundred people. The
+/// keepalives are the server's, so that it lets go of the locks of a mover whose host is gone.
 const SETTINGS: &str = "SET search_path = ''; SET row_security = off; \
     SET client_min_messages = warning; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; \
     SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex'; \
     SET xmloption = content; SET statement_timeout = 0; SET lock_timeout = 0; \
     SET default_transaction_isolation = 'read committed'; SET random_page_cost = 1.1; \
     SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = '10min'; SET jit = off; \
-    SET domicile.mover = 'on'; SET plan_cache_mode = force_custom_plan";
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
+    SET tcp_user_timeout = '30s'; SET domicile.mover = 'on'; \
+    SET plan_cache_mode = force_custom_plan";
 
 /// How to open sessions at one site.
 #[derive(Clone)]
@@ -43,6 +52,8 @@ pub(super) struct Sessions {
     tls: Option<Arc<ClientConfig>>,
     /// Whether sessions are for reading alone and ask for no rights of the mover's.
     reads_only: bool,
+    /// How long silence may last.
+    answers_within: Duration,
 }
 
 /// One connection. Dropping it closes the connection and rolls back what was open.
@@ -66,6 +77,7 @@ impl Sessions {
         config.keepalives_idle(Duration::from_secs(10));
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
+        config.tcp_user_timeout(Duration::from_secs(30));
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(10));
         }
@@ -73,7 +85,18 @@ impl Sessions {
             SslMode::Disable => None,
             _ => Some(Arc::new(tls_config(name)?)),
         };
-        Ok(Sessions { name: name.clone(), config: Arc::new(config), tls, reads_only: false })
+        Ok(Sessions {
+            name: name.clone(),
+            config: Arc::new(config),
+            tls,
+            reads_only: false,
+            answers_within: ANSWERS_WITHIN,
+        })
+    }
+
+    /// The same, with another time that silence may last.
+    pub(super) fn answering_within(self, answers_within: Duration) -> Self {
+        Sessions { answers_within, ..self }
     }
 
     /// The same, for sessions that cannot write.
@@ -82,23 +105,51 @@ impl Sessions {
     }
 
     pub(super) async fn open(&self) -> Result<Session> {
-        let client = match &self.tls {
-            None => {
-                let (client, connection) =
-                    self.config.connect(NoTls).await.map_err(|e| self.unreachable(e))?;
-                tokio::spawn(run(self.name.clone(), connection));
-                client
-            }
-            Some(tls) => {
-                let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
-                let (client, connection) =
-                    self.config.connect(tls).await.map_err(|e| self.unreachable(e))?;
-                tokio::spawn(run(self.name.clone(), connection));
-                client
-            }
+        // Nothing is at work for us yet that could take long.
+        let opened = tokio::time::timeout(self.answers_within, self.open_patiently()).await;
+        opened.unwrap_or_else(|_| Err(client::silent(&self.name)))
+    }
+
+    /// A connection as the server gives it. Calls on it end when silence is noticed, if `calls`
+    /// are to be kept. Boxed, since who notices silence connects as well.
+    pub(super) fn connect<'a>(
+        &'a self,
+        calls: Option<&'a Arc<Calls>>,
+    ) -> BoxFuture<'a, Result<tokio_postgres::Client, tokio_postgres::Error>> {
+        let kept = calls.map(|calls| (self.clone(), calls.clone()));
+        let name = self.name.clone();
+        let connecting = async move {
+            Ok(match &self.tls {
+                None => {
+                    let (client, connection) = self.config.connect(NoTls).await?;
+                    tokio::spawn(run(name, connection, kept));
+                    client
+                }
+                Some(tls) => {
+                    let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
+                    let (client, connection) = self.config.connect(tls).await?;
+                    tokio::spawn(run(name, connection, kept));
+                    client
+                }
+            })
         };
+        connecting.boxed()
+    }
+
+    async fn open_patiently(&self) -> Result<Session> {
+        let calls = Arc::new(Calls::default());
+        let client = self.connect(Some(&calls)).await.map_err(|e| self.unreachable(e))?;
+        let set = format!("{SETTINGS}; SELECT pg_catalog.pg_backend_pid()");
+        let answer = client.simple_query(&set).await;
+        let client = Client::new(client, calls);
         let session = Session { site: self.name.clone(), client, has_indexes: false };
-        session.batch(SETTINGS).await?;
+        let process = answer.map_err(|e| session.failed(e))?.iter().find_map(|part| match part {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        if let Some(process) = process {
+            session.client.answers_as(process);
+        }
         if self.reads_only {
             // A role that row-level security holds for sees what it may see, without an error.
             session.batch("SET default_transaction_read_only = on; SET row_security = on").await?;
@@ -142,13 +193,28 @@ impl Sessions {
     }
 }
 
-async fn run<S, T>(site: SiteName, connection: tokio_postgres::Connection<S, T>)
-where
+/// Carries a connection's bytes until it ends, or until silence is noticed.
+async fn run<S, T>(
+    site: SiteName,
+    connection: tokio_postgres::Connection<S, T>,
+    kept: Option<(Sessions, Arc<Calls>)>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    if let Err(error) = connection.await {
-        tracing::debug!(%site, %error, "a connection ended");
+    let silence = async {
+        match &kept {
+            Some((sessions, calls)) => {
+                client::silence(&site, sessions, calls, sessions.answers_within).await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            tracing::debug!(%site, %error, "a connection ended");
+        },
+        () = silence => {}
     }
 }
 
@@ -177,9 +243,7 @@ impl Session {
     pub(super) fn failed(&self, error: tokio_postgres::Error) -> Error {
         let site = &self.site;
         let Some(database) = error.as_db_error() else {
-            return Error::new(Kind::RetryLater, format!("the connection to site {site} broke"))
-                .hint("run the same command again; it goes on where it stopped")
-                .because(error);
+            return self.client.broken(site)(error);
         };
         let code = database.code().code();
         let (kind, hint) = match code {

@@ -8,7 +8,6 @@ use crate::postgres::text::{copy_format, key_array};
 use crate::site::ReferenceNote;
 use crate::sql::{equal, ident, idents};
 use bytes::Bytes;
-use futures_util::SinkExt as _;
 
 /// The temporary table of the rows of one reference table; gone with the transaction.
 pub(super) fn name(at: usize) -> String {
@@ -34,10 +33,9 @@ pub(super) async fn fill(
     let format = copy_format(&table.user_types);
     let statement = format!("COPY {stage} ({columns}) FROM STDIN (FORMAT {format})");
     let failed = |e| session.failed(e);
-    let sink = session.client.copy_in(&statement).await.map_err(failed)?;
-    let mut sink = std::pin::pin!(sink);
+    let mut sink = session.client.copy_in(&statement).await.map_err(failed)?;
     sink.feed(rows.clone()).await.map_err(failed)?;
-    sink.as_mut().finish().await.map_err(failed)?;
+    sink.finish().await.map_err(failed)?;
     Ok(())
 }
 
