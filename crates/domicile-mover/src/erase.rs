@@ -160,7 +160,7 @@ impl Eraser<'_> {
                 Ok(erased) => {
                     rows += erased.rows;
                     tries = 0;
-                    self.pacer.spend(erased.rows, 0);
+                    self.pacer.spend(erased.rows, 0, 0);
                     if erased.finished {
                         return Ok(rows);
                     }

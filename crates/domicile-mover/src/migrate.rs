@@ -10,7 +10,7 @@ mod withdraw;
 use crate::drive::{Clock, Stop, not_taken_back};
 use crate::erase::{Due, Eraser, rows_at_once};
 use crate::error::{Error, Result};
-use crate::pace::Pacer;
+use crate::pace::{Limits, Pacer};
 use crate::people::{Directives, Platform};
 use crate::prepare::installation;
 use crate::recover::{self, Found};
@@ -46,6 +46,8 @@ pub struct Options {
     pub keep_tombstones: Duration,
     /// How many rows may be copied in a second, and how many erased; `None` for no limit.
     pub rows_per_second: Option<u64>,
+    /// How many bytes may be copied in a second; `None` for no limit.
+    pub bytes_per_second: Option<u64>,
     /// Announce this person and nobody else; what is under way is finished all the same.
     pub only: Option<Subject>,
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             quiet: Duration::from_millis(200),
             keep_tombstones: Duration::from_secs(30 * 24 * 3600),
             rows_per_second: None,
+            bytes_per_second: None,
             only: None,
         }
     }
@@ -142,7 +145,10 @@ impl<'a> Run<'a> {
         check_installed(platform).await?;
         let carrier =
             Carrier::open(&platform.sites, platform.reference_site, &platform.closure).await?;
-        let copying = Pacer::new(surroundings.clock.clone(), options.rows_per_second);
+        let copying = Pacer::new(
+            surroundings.clock.clone(),
+            Limits { rows: options.rows_per_second, bytes: options.bytes_per_second },
+        );
         Ok(Run {
             platform,
             options,
@@ -193,7 +199,10 @@ impl<'a> Run<'a> {
             platform,
             clock: surroundings.clock.clone(),
             quiet: options.quiet,
-            pacer: Pacer::new(surroundings.clock.clone(), options.rows_per_second),
+            pacer: Pacer::new(
+                surroundings.clock.clone(),
+                Limits { rows: options.rows_per_second, bytes: None },
+            ),
             stop: halted.clone(),
             departures: BTreeMap::new(),
             has_warned: false,

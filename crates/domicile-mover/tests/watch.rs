@@ -142,6 +142,23 @@ async fn no_more_rows_a_second_than_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_bytes_a_second_than_allowed() {
+    const ALLOWED: u64 = 2000;
+    let world = World::with(60).await;
+    let plan = world.plan().await;
+    prepare(&world.sites().await, &plan).await.unwrap();
+    let platform = world.platform(&plan).await;
+    let (around, _stop) = surroundings();
+    let slow = domicile_mover::migrate::Options { bytes_per_second: Some(ALLOWED), ..options() };
+    let report = migrate(&platform, &slow, &around).await.unwrap();
+    assert_eq!(report.moved, 30);
+    // As above: the last batch is not waited for, nor is one larger than two seconds allow.
+    let least = (report.bytes as f64 / ALLOWED as f64) - 2.0;
+    assert!(report.seconds > least, "{} bytes in {} s", report.bytes, report.seconds);
+    assert!(least > 0.5, "too few bytes to tell: {}", report.bytes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_announced_is_taken_back() {
     let world = World::with(12).await;
     let plan = world.plan().await;

@@ -140,6 +140,10 @@ pub(crate) struct MigrateArgs {
     /// Copy at most so many rows a second, and erase at most so many.
     #[arg(long, value_name = "N")]
     pub(crate) max_rows_per_second: Option<NonZeroU64>,
+    /// Copy at most so many bytes a second. What is larger than a second's allowance goes at once,
+    /// and the next batch waits until it has had its time.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_bytes_per_second: Option<NonZeroU64>,
     /// Keep going until told to stop: people who sign up, whose residence changes, and new
     /// reference rows are taken as they come. A site that stops answering is waited for.
     #[arg(long)]

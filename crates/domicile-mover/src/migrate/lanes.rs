@@ -128,7 +128,7 @@ async fn run_batch(
         }
     };
     let report = drive(lane, move_id, batch, stop).await?;
-    shared.pacer.spend(report.rows, report.moved.len() as u64);
+    shared.pacer.spend(report.rows, report.bytes, report.moved.len() as u64);
     if !report.moved.is_empty() && shared.options.erase_after.is_zero() {
         // The receiver lives as long as the migration.
         let erasure =

@@ -46,6 +46,7 @@ async fn move_everybody(
         lanes: args.lanes.get(),
         batch: args.batch.map(NonZeroUsize::get),
         rows_per_second: args.max_rows_per_second.map(NonZeroU64::get),
+        bytes_per_second: args.max_bytes_per_second.map(NonZeroU64::get),
         ..config.options()
     };
     let bar = screen::bar(global.quiet);
