@@ -9,6 +9,7 @@ pub mod compare;
 pub mod direct;
 pub mod drive;
 mod erase;
+pub mod erasure;
 mod error;
 pub mod locate;
 pub mod migrate;

@@ -80,6 +80,7 @@ pub const POINTS: &[&str] = &[
     "site.gone",
     "site.scan",
     "site.refusals",
+    "site.erasures",
     "site.rest",
 ];
 

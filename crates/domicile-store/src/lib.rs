@@ -21,7 +21,7 @@ pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable, Referrer, Sha
 pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Applied, Arrival, ByteStream, Change, Claim, Decision, Departure, Directive,
-    Engine, Erased, Extent, Finding, Horizon, Installation, JournalEntry, KeyRemoval, Outcome,
-    Person, PersonStream, Reference, ReferenceChanges, ReferenceNote, RowsRead, Sample, Sharing,
-    Site, Standing, Stray, TableDigest, Touched,
+    Engine, Erased, ErasedMove, Extent, Finding, Horizon, Installation, JournalEntry, KeyRemoval,
+    Outcome, Person, PersonStream, Reference, ReferenceChanges, ReferenceNote, RowsRead, Rung,
+    RungState, Sample, Sharing, Site, Standing, Stray, TableDigest, Touched,
 };

@@ -8,6 +8,7 @@ mod departure;
 mod digest;
 mod directive;
 mod erase;
+mod erasure;
 mod extent;
 mod fence;
 mod horizon;
@@ -29,8 +30,9 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, Finding, Installation,
-    JournalEntry, KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample, Sharing, Site,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding,
+    Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample,
+    Sharing, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -208,8 +210,14 @@ impl Site for PostgresSite {
         people::refusals(&self.open().await?).await
     }
 
+    async fn erasures(&self) -> Result<Vec<ErasedMove>> {
+        erasure::account(&self.open().await?).await
+    }
+
     async fn rest(&self, keep: Duration) -> Result<()> {
-        install::rest(&mut self.open().await?, keep).await
+        let mut session = self.open().await?;
+        install::rest(&mut session, keep).await?;
+        erasure::note_horizon(&session).await
     }
 
     async fn departure(&self, closure: Arc<Closure>) -> Result<Box<dyn Departure>> {

@@ -14,6 +14,7 @@
 //! - **Order.** Subjects are locked in ascending order. Tables are loaded in the closure's order
 //!   and erased in the opposite one.
 
+mod erasure;
 mod records;
 
 use crate::catalog::{Catalog, Column, TableName};
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use erasure::{ErasedMove, Rung, RungState};
 pub use records::{
     Announcement, Applied, Change, Decision, Directive, Engine, Erased, Extent, Finding, Horizon,
     Installation, JournalEntry, KeyRemoval, Outcome, Person, REFUSED_NAMED_MAX, ReferenceChanges,
@@ -164,6 +166,11 @@ pub trait Site: Send + Sync {
 
     /// Refusals the fences have given since they stand, where the engine can count them.
     async fn refusals(&self) -> Result<Option<u64>>;
+
+    /// What was erased here behind each announcement, oldest first, with what the database gives
+    /// evidence of. Writes down, for later looks, that nobody can still see the erased rows, once
+    /// that is so; a VACUUM that is to count must begin after that. Empty where nothing is installed.
+    async fn erasures(&self) -> Result<Vec<ErasedMove>>;
 
     /// Lowers the flag when nobody is moving or arriving, and drops tombstones older than `keep`.
     async fn rest(&self, keep: Duration) -> Result<()>;

@@ -17,6 +17,7 @@ mod departure;
 mod digest;
 mod directive;
 mod erase;
+mod erasure;
 mod extent;
 mod fence;
 mod hold;
@@ -44,9 +45,9 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable};
 use crate::error::{Error, Kind, Result};
 use crate::site::{
-    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, Finding, Installation,
-    JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample,
-    Sharing, Site,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding,
+    Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName,
+    RowsRead, Sample, Sharing, Site,
 };
 use crate::sql::idents;
 use crate::sqlite::connection::{blocking, open, reading, writing};
@@ -325,6 +326,14 @@ impl Site for SqliteSite {
     async fn refusals(&self) -> Result<Option<u64>> {
         // A refusal is an error, and an error undoes whatever would have counted it.
         Ok(None)
+    }
+
+    async fn erasures(&self) -> Result<Vec<ErasedMove>> {
+        let path = self.path.clone();
+        self.on_own(move |connection| {
+            reading(connection, erasure::DOING, || erasure::account(connection, &path))
+        })
+        .await
     }
 
     async fn rest(&self, keep: Duration) -> Result<()> {

@@ -67,6 +67,11 @@ pub(crate) enum Command {
     Hold(HoldArgs),
     /// Scan every site for what must not be there.
     Verify,
+    /// Tell what is left of people's rows where they were erased, rung by rung, from evidence alone.
+    ///
+    /// Writes nothing but when nobody could see the erased rows any more; a VACUUM counts that begins
+    /// after that.
+    Erasure,
     /// Read residences from text lines on stdin; prints one JSON object per line.
     ///
     /// Segments are separated by commas, the widest last: "Lyon, France". A text that names no

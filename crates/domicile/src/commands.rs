@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod completions;
+pub(crate) mod erasure;
 pub(crate) mod hold;
 pub(crate) mod init;
 pub(crate) mod locate;

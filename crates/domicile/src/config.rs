@@ -62,6 +62,10 @@ pub(crate) struct Erase {
     pub(crate) quiet: Duration,
     /// How long tombstones stand.
     pub(crate) tombstones: Duration,
+    /// How long archives of the log are kept, as the operator says.
+    pub(crate) archives: Option<Duration>,
+    /// How long backups are kept, as the operator says.
+    pub(crate) backups: Option<Duration>,
 }
 
 /// A file's text, to say where in it something is wrong.
@@ -371,11 +375,13 @@ fn read_rule(table: &str, rule: document::Table) -> Result<TableRule> {
 }
 
 fn read_erase(erase: &document::Erase) -> Result<Erase> {
-    let days = erase.tombstone_days.unwrap_or(TOMBSTONE_DAYS);
+    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
     Ok(Erase {
         after: read_duration("after", erase.after.as_deref(), Duration::ZERO)?,
         quiet: read_duration("quiet", erase.quiet.as_deref(), QUIET)?,
-        tombstones: Duration::from_secs(u64::from(days) * 24 * 3600),
+        tombstones: days(erase.tombstone_days.unwrap_or(TOMBSTONE_DAYS)),
+        archives: erase.archive_days.map(days),
+        backups: erase.backup_days.map(days),
     })
 }
 

@@ -62,6 +62,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Hold(args) => commands::hold::run(global, args).await,
         Command::Locate(args) => commands::locate::run(global, args).await,
         Command::Verify => commands::verify::run(global).await,
+        Command::Erasure => commands::erasure::run(global).await,
         Command::Residence(args) => commands::residence::run(&args),
         Command::Demo(args) => demo::run(args, global).await,
         Command::Completions(args) => commands::completions::run(&args),

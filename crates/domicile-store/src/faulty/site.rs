@@ -6,9 +6,9 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, Finding, Installation,
-    JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName, RowsRead, Sample,
-    Sharing, Site,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding,
+    Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName,
+    RowsRead, Sample, Sharing, Site,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -167,6 +167,10 @@ impl Site for Faulty {
 
     async fn refusals(&self) -> Result<Option<u64>> {
         forward!(self, "site.refusals", refusals())
+    }
+
+    async fn erasures(&self) -> Result<Vec<ErasedMove>> {
+        forward!(self, "site.erasures", erasures())
     }
 
     async fn rest(&self, keep: Duration) -> Result<()> {

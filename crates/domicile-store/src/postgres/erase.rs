@@ -228,9 +228,38 @@ pub(super) async fn erase_in_transaction(
     let mut rows = counts.iter().sum();
     if finished {
         rows += shared::sweep(session, closure).await?;
+    }
+    note(session, move_id, &ours, rows, finished).await?;
+    if finished {
         entomb(session, move_id, &ours).await?;
     }
     Ok(Erased { rows, finished })
+}
+
+/// Notes what is deleted in this transaction, for the account of the erasure.
+async fn note(
+    session: &Session,
+    move_id: MoveId,
+    ours: &[Subject],
+    rows: u64,
+    finished: bool,
+) -> Result<()> {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let people = if finished { ours.len() as u64 } else { 0 };
+    session
+        .client
+        .execute(
+            "INSERT INTO domicile.erasure AS e (move_id, home, people, rows, erased_at, xid) \
+             SELECT $1, s.peer, $2, $3, pg_catalog.clock_timestamp(), pg_catalog.pg_current_xact_id() \
+             FROM domicile.subject s WHERE s.subject = $4 \
+             ON CONFLICT (move_id) DO UPDATE SET people = e.people + excluded.people, \
+                 rows = e.rows + excluded.rows, erased_at = excluded.erased_at, xid = excluded.xid, \
+                 horizon_at = NULL, horizon_xid = NULL, lsn = NULL, files = NULL",
+            &[&move_id.0, &number(people), &number(rows), &ours[0].as_str()],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(())
 }
 
 /// Replaces the entries of people with nothing left here by tombstones.

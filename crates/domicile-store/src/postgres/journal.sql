@@ -29,6 +29,12 @@ CREATE TABLE IF NOT EXISTS domicile.gone (
     decided_at timestamptz,
     erased_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+-- What was erased behind an announcement: the last transaction that deleted rows, and, once nobody
+-- can see them any more, when that was, how far the log had come, and the files that held them.
+CREATE TABLE IF NOT EXISTS domicile.erasure (
+    move_id bigint PRIMARY KEY, home text NOT NULL, people bigint NOT NULL, rows bigint NOT NULL,
+    erased_at timestamptz NOT NULL, xid xid8 NOT NULL,
+    horizon_at timestamptz, horizon_xid xid8, lsn pg_lsn, files oid[]);
 -- Told twice, since whoever waits for an entry's lock looks only at the entry again.
 ALTER TABLE domicile.subject ADD COLUMN IF NOT EXISTS on_hold boolean NOT NULL DEFAULT false;
 CREATE TABLE IF NOT EXISTS domicile.directive (

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::sql::{ident, idents};
 use crate::sqlite::connection::{Doing, reading};
 use crate::sqlite::ddl::{self, TableParts};
-use crate::sqlite::install::{OUR_PREFIX, OUR_TABLES};
+use crate::sqlite::install::{ERASURES, OUR_PREFIX, OUR_TABLES};
 use crate::sqlite::keys;
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
@@ -105,7 +105,8 @@ pub(super) fn table_names(connection: &Connection) -> Result<Vec<(String, String
                WHERE schema = 'main' AND type IN ('table', 'virtual')
                ORDER BY name COLLATE BINARY";
     let all = list(connection, sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let ours = |name: &str| OUR_TABLES.iter().any(|our| our.eq_ignore_ascii_case(name));
+    let ours =
+        |name: &str| OUR_TABLES.iter().chain([&ERASURES]).any(|our| our.eq_ignore_ascii_case(name));
     Ok(all
         .into_iter()
         .filter(|(name, _): &(String, String)| {

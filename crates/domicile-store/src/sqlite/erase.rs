@@ -8,6 +8,7 @@ use crate::sqlite::catalog::list;
 use crate::sqlite::connection::Doing;
 use crate::sqlite::directive::NOT_ON_HOLD;
 use crate::sqlite::extent::{BATCH, Selection, pick, picked};
+use crate::sqlite::install::ERASURES;
 use crate::sqlite::keys::{self, Reference};
 use crate::sqlite::{journal, notes, owner, shared};
 use domicile_model::{MoveId, Subject};
@@ -48,6 +49,7 @@ pub(super) fn erase(
         }
     }
     erased.rows += shared::sweep(connection, &closure)?;
+    note(connection, move_id, erased.rows, left > 0)?;
     if left == 0 {
         return Ok(erased);
     }
@@ -56,6 +58,24 @@ pub(super) fn erase(
     // The keys of the erased do not stay in a temporary table either.
     selection.clear(connection)?;
     Ok(erased)
+}
+
+/// Notes what is deleted in this transaction, and whether it is overwritten, for the account.
+fn note(connection: &Connection, move_id: MoveId, rows: u64, finished: bool) -> Result<()> {
+    let secure: i64 =
+        connection.query_row("PRAGMA secure_delete", [], |row| row.get(0)).doing(DOING)?;
+    let sql = format!(
+        "INSERT INTO {ERASURES} (move_id, home, people, rows, erased_at, overwritten)
+         SELECT ?1, min(s.peer), count(*) * ?3, ?2, {now}, ?4 FROM domicile_subject AS s
+         WHERE s.subject IN (SELECT subject FROM {BATCH}) HAVING count(*) > 0
+         ON CONFLICT (move_id) DO UPDATE SET people = people + excluded.people,
+           rows = rows + excluded.rows, erased_at = excluded.erased_at,
+           overwritten = min(overwritten, excluded.overwritten)",
+        now = journal::NOW
+    );
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    let noted = (move_id.0, rows, finished, secure == 1);
+    connection.execute(&sql, noted).doing(DOING).map(drop)
 }
 
 fn erase_from(

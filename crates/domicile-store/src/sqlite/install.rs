@@ -32,8 +32,11 @@ pub(super) const OUR_TABLES: [&str; 8] = [
     "domicile_brought",
 ];
 
+/// What was erased behind each announcement; an earlier layout of the journal lacks it.
+pub(super) const ERASURES: &str = "domicile_erasure";
+
 /// The journal's layout.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// `domicile_subject` has everybody who is on the way, and everybody who has come; `fenced` says
 /// who must be looked at. `domicile_gone` has the tombstones; one is `suspended` while its person

@@ -55,6 +55,8 @@ const ERASE: Shape = Shape::Table(&[
     ("after", Shape::Value),
     ("quiet", Shape::Value),
     ("tombstone_days", Shape::Value),
+    ("archive_days", Shape::Value),
+    ("backup_days", Shape::Value),
 ]);
 
 /// Refuses the first unknown key, with the nearest known one.

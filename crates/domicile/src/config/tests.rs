@@ -92,7 +92,11 @@ fn unknown_keys_are_refused_at_every_level_with_the_nearest() {
         ("unique_per_site", "unique_per_sites", "did you mean `unique_per_site`?"),
         (".categories]", ".categoris]", "did you mean `categories`?"),
         ("tombstone_days", "tombstones_day", "did you mean `tombstone_days`?"),
-        ("quiet", "colour", "the known keys are after, quiet, tombstone_days"),
+        (
+            "quiet",
+            "colour",
+            "the known keys are after, quiet, tombstone_days, archive_days, backup_days",
+        ),
     ] {
         let told = changed(from, to);
         assert!(told.contains(near), "{told}");
