@@ -80,7 +80,6 @@ pub const POINTS: &[&str] = &[
     "site.gone",
     "site.scan",
     "site.refusals",
-    "site.erasures",
     "site.rest",
 ];
 
