@@ -131,7 +131,16 @@ async fn a_writer_from_before_is_waited_for_and_named() {
     app.run("begin; insert into posts (id, user_id, body) values (13, 1, 'before')").await.unwrap();
     let mut lane = announced(&stage).await;
     let blockers = held_up(&mut lane).await;
-    assert!(blockers.iter().any(|words| words.contains("insert into posts")), "{blockers:?}");
+    let process = app.rows("select pg_backend_pid()::text").await.remove(0);
+    let named = |words: &String| {
+        // Who it is, how long it has been there, and what it last did.
+        let rest = words.strip_prefix(&format!("process {process}, "));
+        let age = rest.and_then(|rest| rest.split_once(" s: "));
+        age.is_some_and(|(age, query)| {
+            age.parse::<u64>().is_ok() && query.starts_with("begin; insert into posts")
+        })
+    };
+    assert!(blockers.iter().any(named), "{blockers:?}");
     app.run("commit").await.unwrap();
     ends_well(&stage, &mut lane).await;
     let mut there = stage.app(End::Target).await;
