@@ -9,15 +9,19 @@
     reason = "helpers of tests, shared with others; a failure should stop where it happens"
 )]
 
+#[path = "support/disk.rs"]
+mod disk;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "../../domicile-mover/tests/world/mod.rs"]
 mod world;
 
+use disk::SmallDisk;
 use domicile_testkit::connect;
+use domicile_testkit::tokio_postgres::Client;
 use postgres::{configuration, domicile};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use world::World;
@@ -66,68 +70,27 @@ impl Trouble {
     }
 }
 
-/// A small file system in memory, unmounted at the end.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path, options: &str) -> SmallDisk {
-        std::fs::create_dir_all(at).unwrap();
-        let disk = SmallDisk(at.to_owned());
-        disk.run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"]);
-        disk
-    }
-
-    fn grow(&self) {
-        self.run("mount", &["-o", "remount,size=512m"]);
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let status = std::process::Command::new(program).args(arguments).arg(&self.0).status();
-        assert!(status.unwrap().success(), "{program} {arguments:?}");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // The database that stands on it goes with its test; only the mount must not stay.
-        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-        let _ = std::fs::remove_dir(&self.0);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_fills_at_the_target_stops_the_run_and_no_more() {
-    if !is_root() {
-        eprintln!("left out: only root can mount a small disk");
-        return;
-    }
-    const PEOPLE: i64 = 400;
-    let trouble = Trouble::with(PEOPLE, None).await;
-    let name = &trouble.world.databases[1].name;
-    trouble.admin(0, "update posts set nonce = (select string_agg(md5(posts.id::text || n), '') from generate_series(1, 600) n)").await;
-    let server = trouble.world.databases[1].superuser_url.replace(name.as_str(), "postgres");
+/// Puts a site's database on a small disk of the server's account.
+async fn tablespace(trouble: &Trouble, site: usize) -> (Client, SmallDisk) {
+    let database = &trouble.world.databases[site];
+    let name = &database.name;
+    let server = database.superuser_url.replace(name.as_str(), "postgres");
     let server = connect(&server).await.unwrap();
     let data = server.query_one("show data_directory", &[]).await.unwrap();
-    let owner = std::fs::metadata(data.get::<_, &str>(0)).unwrap().uid();
-    let disk = SmallDisk::mount(
-        &std::env::temp_dir().join(format!("domicile-{name}")),
-        &format!("size=14m,mode=0700,uid={owner}"),
-    );
-    let place = format!("create tablespace small_{name} location '{}'", disk.0.display());
+    let owner = std::fs::metadata(data.get::<_, &str>(0)).unwrap();
+    let disk = SmallDisk::of((owner.uid(), owner.gid()));
+    let place = format!("create tablespace small_{name} location '{}'", disk.path().display());
     server.batch_execute(&place).await.unwrap();
     server
         .batch_execute(&format!("alter database {name} set tablespace small_{name}"))
         .await
         .unwrap();
-    trouble.ok(&["prepare"]).await;
-    let (code, said) = trouble.run(&["migrate", "--batch", "50"]).await;
-    assert_eq!(code, Some(1), "{said}");
-    for part in ["site dub1 refused (53100)", "No space left", "hint: make room"] {
-        assert!(said.contains(part), "no {part:?} in {said}");
-    }
-    disk.grow();
-    trouble.finishes(PEOPLE).await;
-    // The database must leave before its disk does.
+    (server, disk)
+}
+
+/// The database must leave before its disk does.
+async fn leave(trouble: &Trouble, site: usize, server: &Client) {
+    let name = &trouble.world.databases[site].name;
     server
         .batch_execute(&format!("alter database {name} set tablespace pg_default"))
         .await
@@ -135,9 +98,40 @@ async fn a_disk_that_fills_at_the_target_stops_the_run_and_no_more() {
     server.batch_execute(&format!("drop tablespace small_{name}")).await.unwrap();
 }
 
-fn is_root() -> bool {
-    let id = std::process::Command::new("id").arg("-u").output().unwrap();
-    id.stdout.trim_ascii() == b"0"
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_at_the_target_stops_the_run_and_no_more() {
+    const PEOPLE: i64 = 400;
+    let trouble = Trouble::with(PEOPLE, None).await;
+    trouble.admin(0, "update posts set nonce = (select string_agg(md5(posts.id::text || n), '') from generate_series(1, 600) n)").await;
+    let (server, mut disk) = tablespace(&trouble, 1).await;
+    trouble.ok(&["prepare"]).await;
+    disk.leave(4 * 1024);
+    let (code, said) = trouble.run(&["migrate", "--batch", "50"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for part in ["site dub1 refused (53100)", "No space left", "hint: make room"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    disk.make_room();
+    trouble.finishes(PEOPLE).await;
+    leave(&trouble, 1, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_full_at_the_source_keeps_the_journal_from_announcing_and_no_more() {
+    const PEOPLE: i64 = 60;
+    let trouble = Trouble::with(PEOPLE, None).await;
+    let (server, mut disk) = tablespace(&trouble, 0).await;
+    trouble.ok(&["prepare"]).await;
+    disk.leave(0);
+    let (code, said) = trouble.run(&["migrate"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    for part in ["site iad1 refused (53100)", "No space left", "hint: make room"] {
+        assert!(said.contains(part), "no {part:?} in {said}");
+    }
+    assert_eq!(trouble.world.sum("select count(*) from domicile.subject").await, 0, "announced");
+    disk.make_room();
+    trouble.finishes(PEOPLE).await;
+    leave(&trouble, 0, &server).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
