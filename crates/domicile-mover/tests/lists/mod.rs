@@ -28,7 +28,7 @@ use writer::write_until;
 
 pub const PEOPLE: u64 = 6;
 const WRITERS: u64 = 4;
-const RUNS: u32 = 12;
+const RUNS: u32 = 9;
 /// How long a run may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
