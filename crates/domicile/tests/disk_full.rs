@@ -38,38 +38,42 @@ fn is_inside(test: &str) -> bool {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, kilobytes: u32) -> SmallDisk {
+    fn mount(at: &Path) -> SmallDisk {
         std::fs::create_dir(at).unwrap();
-        let disk = SmallDisk(at.to_owned());
-        disk.run(&["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"]);
-        disk
+        let options = ["-t", "tmpfs", "-o", "size=64m", "tmpfs"];
+        let status = Command::new("mount").args(options).arg(at).status().unwrap();
+        assert!(status.success(), "mount {}", at.display());
+        SmallDisk(at.to_owned())
     }
 
-    /// Leaves no byte free.
-    fn fill(&self) {
-        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+    fn filler(&self) -> PathBuf {
+        self.0.join("filler")
+    }
+
+    /// Leaves so many kilobytes free.
+    fn leave(&self, kilobytes: u64) {
+        let mut file = std::fs::File::create(self.filler()).unwrap();
+        let mut taken = 0;
         let full = loop {
-            if let Err(error) = std::io::Write::write_all(&mut file, &[0; 4096]) {
-                break error;
+            match std::io::Write::write(&mut file, &[0; 4096]) {
+                Ok(bytes) => taken += bytes as u64,
+                Err(error) => break error,
             }
         };
         assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+        file.set_len(taken - kilobytes * 1024).unwrap();
     }
 
-    fn grow(&self) {
-        self.run(&["-o", "remount,size=512m"]);
-    }
-
-    fn run(&self, arguments: &[&str]) {
-        let status = Command::new("mount").args(arguments).arg(&self.0).status().unwrap();
-        assert!(status.success(), "mount {arguments:?}");
+    /// There is room again. Not by a larger mount: only root may change one.
+    fn make_room(&self) {
+        std::fs::remove_file(self.filler()).unwrap();
     }
 }
 
 /// A platform with one of its databases on a small disk.
-fn on_a_small_disk(file: &str, kilobytes: u32) -> (Platform, SmallDisk) {
+fn on_a_small_disk(file: &str) -> (Platform, SmallDisk) {
     let mut platform = Platform::with_people(PEOPLE);
-    let disk = SmallDisk::mount(&platform.path("small"), kilobytes);
+    let disk = SmallDisk::mount(&platform.path("small"));
     if platform.path(file).exists() {
         std::fs::copy(platform.path(file), disk.0.join(file)).unwrap();
         std::fs::remove_file(platform.path(file)).unwrap();
@@ -79,7 +83,7 @@ fn on_a_small_disk(file: &str, kilobytes: u32) -> (Platform, SmallDisk) {
 }
 
 fn finishes(platform: &Platform, disk: &SmallDisk, files: [&str; 3]) {
-    disk.grow();
+    disk.make_room();
     platform.run(&["migrate"]).ok();
     platform.run(&["verify"]).ok();
     let people = files.map(|file| platform.count(file, "SELECT count(*) FROM users"));
@@ -93,9 +97,10 @@ fn a_disk_that_fills_at_the_target_stops_the_run_and_no_more() {
     if !is_inside("a_disk_that_fills_at_the_target_stops_the_run_and_no_more") {
         return;
     }
-    let (platform, disk) = on_a_small_disk("dub1.db", 1024);
+    let (platform, disk) = on_a_small_disk("dub1.db");
     platform.sql("origin.db", TEXT);
     platform.run(&["prepare"]).ok();
+    disk.leave(512);
     platform.run(&["migrate"]).failed_with(1, &["the disk is full", "hint: make room"]);
     finishes(&platform, &disk, ["origin.db", "small/dub1.db", "osl1.db"]);
 }
@@ -105,13 +110,13 @@ fn a_disk_full_at_the_source_keeps_the_journal_from_announcing_and_no_more() {
     if !is_inside("a_disk_full_at_the_source_keeps_the_journal_from_announcing_and_no_more") {
         return;
     }
-    let (platform, disk) = on_a_small_disk("origin.db", 4096);
+    let (platform, disk) = on_a_small_disk("origin.db");
     let origin = "small/origin.db";
     platform.run(&["prepare"]).ok();
     // An application that is there already: the index of the log needs no room any more.
     let application = platform.open(origin);
     application.run("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    disk.fill();
+    disk.leave(0);
     platform.run(&["migrate"]).failed_with(1, &["the disk is full", "hint: make room"]);
     assert_eq!(platform.count(origin, "SELECT count(*) FROM domicile_subject"), 0, "announced");
     assert_eq!(platform.count(origin, "SELECT count(*) FROM users"), PEOPLE);
