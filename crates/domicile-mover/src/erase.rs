@@ -8,7 +8,7 @@ use crate::pace::Pacer;
 use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::report::Failure;
-use domicile_store::{Departure, Engine, Kind};
+use domicile_store::{Departure, Engine, Erased, Kind};
 use quiet::{Quiet, Reading};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -64,6 +64,16 @@ pub(crate) struct Eraser<'a> {
     pub(crate) stop: Stop,
     pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
     pub(crate) has_warned: bool,
+}
+
+/// How long rows that somebody holds are left alone.
+const LEFT_ALONE: Duration = Duration::from_millis(50);
+
+/// Gives whoever holds the rows that are left the time to let them go.
+pub(crate) async fn let_go(erased: &Erased) {
+    if erased.rows == 0 && !erased.finished {
+        tokio::time::sleep(LEFT_ALONE).await;
+    }
 }
 
 /// An error with what it came from.
@@ -164,6 +174,7 @@ impl Eraser<'_> {
                     if erased.finished {
                         return Ok(rows);
                     }
+                    let_go(&erased).await;
                     self.pacer.wait(&mut self.stop).await;
                     if *self.stop.borrow() {
                         // The journals say what is left; the next run erases it.

@@ -8,7 +8,7 @@ mod watch;
 mod withdraw;
 
 use crate::drive::{Clock, Stop, not_taken_back};
-use crate::erase::{Due, Eraser, rows_at_once};
+use crate::erase::{Due, Eraser, let_go, rows_at_once};
 use crate::error::{Error, Result};
 use crate::pace::{Limits, Pacer};
 use crate::people::{Directives, Platform};
@@ -295,7 +295,13 @@ async fn erase_for_returning(
         let site = &platform.sites[erasure.source];
         let mut departure = site.departure(platform.closure.clone()).await?;
         let limit = rows_at_once(site.engine());
-        while !departure.erase(erasure.move_id, &now, limit).await?.finished {}
+        loop {
+            let erased = departure.erase(erasure.move_id, &now, limit).await?;
+            if erased.finished {
+                break;
+            }
+            let_go(&erased).await;
+        }
     }
     found.erase.retain(|erasure| !erasure.subjects.is_empty());
     Ok(())

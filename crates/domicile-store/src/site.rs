@@ -273,8 +273,9 @@ pub trait Departure: Send {
     /// decided people stay decided.
     async fn withdraw(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>>;
 
-    /// Deletes at most about `limit` rows of these decided people, children first. When nothing
-    /// is left, replaces their entries by tombstones.
+    /// Deletes at most about `limit` rows of these decided people, children first. Waits for nobody's
+    /// row locks: what somebody holds is left, with everything above it. When nothing is left, replaces
+    /// their entries by tombstones.
     async fn erase(&mut self, move_id: MoveId, subjects: &[Subject], limit: u64) -> Result<Erased>;
 }
 

@@ -2,7 +2,7 @@
 
 use super::columns;
 use super::digest::{self, Passed, Types};
-use super::erase;
+use super::erase::{self, Held};
 use super::extent::{self, Chosen};
 use super::horizon::Wait;
 use super::planner;
@@ -58,6 +58,21 @@ impl PostgresDeparture {
 
     fn failed(&self, error: tokio_postgres::Error) -> Error {
         self.writer.failed(error)
+    }
+
+    async fn erase_once(
+        &self,
+        move_id: MoveId,
+        subjects: &[Subject],
+        limit: u64,
+        held: Held,
+    ) -> Result<Erased> {
+        self.writer.batch("BEGIN").await?;
+        let (writer, closure) = (&self.writer, &self.closure);
+        let limit = limit.max(1);
+        let erased =
+            erase::erase_in_transaction(writer, closure, move_id, subjects, limit, held).await;
+        self.end_writer(erased).await
     }
 
     async fn end_writer(&self, result: Result<Erased>) -> Result<Erased> {
@@ -304,16 +319,12 @@ impl Departure for PostgresDeparture {
     }
 
     async fn erase(&mut self, move_id: MoveId, subjects: &[Subject], limit: u64) -> Result<Erased> {
-        self.writer.batch("BEGIN").await?;
-        let erased = erase::erase_in_transaction(
-            &self.writer,
-            &self.closure,
-            move_id,
-            subjects,
-            limit.max(1),
-        )
-        .await;
-        self.end_writer(erased).await
+        match self.erase_once(move_id, subjects, limit, Held::Refuse).await {
+            Err(error) if error.kind() == Kind::RetryNow => {
+                self.erase_once(move_id, subjects, limit, Held::Skip).await
+            }
+            erased => erased,
+        }
     }
 }
 

@@ -119,24 +119,46 @@ async fn is_partitioned(session: &Session, name: &str) -> Result<bool> {
     Ok(row.get(0))
 }
 
+/// What an erasure does with a row that somebody holds. It waits for nobody: it has deleted rows
+/// for which the other may be waiting, and of two who wait for each other the application would be
+/// the one to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Gives up, with [`Kind::RetryNow`].
+    Refuse,
+    /// Leaves it for a later call, with everything above it. Every row is locked before it is
+    /// deleted, which costs.
+    Skip,
+}
+
 /// Deletes up to `limit` rows of one table for the people in the batch.
-async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64) -> Result<u64> {
+async fn erase_table(
+    session: &Session,
+    closure: &Closure,
+    at: usize,
+    limit: u64,
+    held: Held,
+) -> Result<u64> {
     let table = &closure.owned[at];
     let name = table.name.sql();
     let from = planner::people_rows(session, closure, at);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let kept = referred_columns(closure, at);
+    let lock = match held {
+        Held::Refuse => "",
+        Held::Skip => " FOR UPDATE OF t0 SKIP LOCKED",
+    };
     // A row's place is found faster than its key, and stays: nobody writes about people who left.
     // Only in a partitioned table does a place not name one row.
     let delete = if is_partitioned(session, &name).await? {
         format!(
-            "DELETE FROM {name} AS d USING (SELECT {keys} FROM {from} LIMIT $1) AS x WHERE {on}",
+            "DELETE FROM {name} AS d USING (SELECT {keys} FROM {from} LIMIT $1{lock}) AS x WHERE {on}",
             keys = idents("t0.", &table.key),
             on = equal("d", &table.key, "x", &table.key),
         )
     } else {
         format!(
-            "DELETE FROM {name} AS d WHERE d.ctid = ANY (ARRAY(SELECT t0.ctid FROM {from} LIMIT $1))"
+            "DELETE FROM {name} AS d WHERE d.ctid = ANY (ARRAY(SELECT t0.ctid FROM {from} LIMIT $1{lock}))"
         )
     };
     let statement = if kept.is_empty() {
@@ -149,6 +171,14 @@ async fn erase_table(session: &Session, closure: &Closure, at: usize, limit: u64
         )
     };
     session.client.execute(&statement, &[&limit]).await.map_err(|e| session.failed(e))
+}
+
+/// Whether a row of the people in the batch is left in a table.
+async fn stands(session: &Session, closure: &Closure, at: usize) -> Result<bool> {
+    let from = planner::people_rows(session, closure, at);
+    let statement = format!("SELECT EXISTS (SELECT 1 FROM {from})");
+    let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
+    Ok(row.get(0))
 }
 
 /// Whether a row of somebody else, committed meanwhile, refers to what was just deleted.
@@ -195,7 +225,11 @@ pub(super) async fn erase_in_transaction(
     move_id: MoveId,
     subjects: &[Subject],
     limit: u64,
+    held: Held,
 ) -> Result<Erased> {
+    if held == Held::Refuse {
+        session.batch("SET LOCAL lock_timeout = '1ms'").await?;
+    }
     let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
     let rows = session
         .client
@@ -216,15 +250,16 @@ pub(super) async fn erase_in_transaction(
     shared::loosen(session, closure).await?;
     let mut counts = vec![0; closure.owned.len()];
     let mut left = limit;
+    let mut finished = true;
     for at in (0..closure.owned.len()).rev() {
-        counts[at] = erase_table(session, closure, at, left).await?;
+        counts[at] = erase_table(session, closure, at, left, held).await?;
         left = left.saturating_sub(counts[at]);
-        if left == 0 {
+        if left == 0 || (held == Held::Skip && stands(session, closure, at).await?) {
+            finished = false;
             break;
         }
     }
     refuse_dangling(session, closure, &counts).await?;
-    let finished = left > 0;
     let mut rows = counts.iter().sum();
     if finished {
         rows += shared::sweep(session, closure).await?;

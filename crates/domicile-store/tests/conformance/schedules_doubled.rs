@@ -6,6 +6,7 @@ use crate::schedules::{PostgresStage, await_waiters, stage_of, world_with};
 use domicile_model::State;
 use domicile_store::{Extent, Horizon, Kind};
 use domicile_testkit::connect;
+use std::time::Duration;
 
 /// A like is its giver's, has a foreign key to a post, and goes with it. None crosses people yet.
 fn likes_with_a_key() -> World {
@@ -17,18 +18,17 @@ fn likes_with_a_key() -> World {
 const LIKES: &str = "select * from likes where user_id = 2";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn attack_18_an_erasure_waits_for_a_like_and_spares_it() {
+async fn attack_18_an_erasure_leaves_what_is_liked_meanwhile_and_spares_the_like() {
     let stage = stage_of(&likes_with_a_key()).await;
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
     let mut other = stage.app(End::Source).await;
     other.run("begin; insert into likes values (2, 11)").await.unwrap();
     let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
-    let meanwhile = async {
-        await_waiters(&stage, End::Source, 1).await;
-        other.run("commit").await.unwrap();
-    };
-    let (erased, ()) = tokio::join!(lane.from.erase(move_id, &who, 1_000), meanwhile);
+    let erased = lane.from.erase(move_id, &who, 1_000).await.unwrap();
+    assert!(!erased.finished, "the post is held");
+    other.run("commit").await.unwrap();
+    let erased = lane.from.erase(move_id, &who, 1_000).await;
     assert_eq!(erased.unwrap_err().kind(), Kind::Operator);
     assert_eq!(other.rows(LIKES).await, ["2|11"]);
     assert_eq!(stage.states("1").await[0], Some(State::Moved));
@@ -75,13 +75,18 @@ async fn attack_20_an_erasure_and_a_late_writer_who_holds_a_row_make_no_deadlock
     let stage = PostgresStage::ready().await;
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
+    let mut holder = stage.app(End::Source).await;
     let mut writer = stage.app(End::Source).await;
-    writer.run("begin; select 1 from comments where id = 111 for update").await.unwrap();
+    // The erasure has deleted everything below and waits; whoever is late is told at once.
+    holder.run("begin; lock table users in share mode").await.unwrap();
+    writer.run("begin; select 1 from users where id = 1 for update").await.unwrap();
     let meanwhile = async {
         await_waiters(&stage, End::Source, 1).await;
-        let late = "update comments set text = 'late' where id = 111";
-        refused(writer.as_mut(), late, &["DM001"]).await;
+        let late = "insert into likes values (1, 77)";
+        let late = refused(writer.as_mut(), late, &["DM001"]);
+        tokio::time::timeout(Duration::from_secs(10), late).await.expect("it waits");
         writer.run("rollback").await.unwrap();
+        holder.run("rollback").await.unwrap();
     };
     let (rows, ()) = tokio::join!(lane.erase(), meanwhile);
     assert_eq!(rows, 7);
@@ -180,8 +185,8 @@ async fn attack_26_an_update_that_waited_for_the_erasure_matches_nothing() {
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
     let (mut holder, mut older) = (stage.app(End::Source).await, stage.app(End::Source).await);
-    // The erasure deletes comments first, and then has to wait for this row.
-    holder.run("begin; select 1 from users where id = 1 for update").await.unwrap();
+    // The erasure deletes comments first, and then has to wait for this table.
+    holder.run("begin; lock table users in share mode").await.unwrap();
     older.run("begin isolation level repeatable read; select * from users").await.unwrap();
     let newer = stage.app(End::Source).await;
     let meanwhile = async {
