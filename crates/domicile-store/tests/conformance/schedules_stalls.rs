@@ -1,7 +1,7 @@
 //! Schedules in which somebody waited for too long, or for ever.
 
 use crate::conformance::support::{App, End, Refusal, look_again, pass_source, people, refused};
-use crate::schedules::{PostgresStage, await_waiters};
+use crate::schedules::{PostgresStage, await_waiters, stage_of, world_with};
 use domicile_model::Subject;
 use domicile_store::postgres::PostgresSite;
 use domicile_store::{Announcement, Departure, Outcome, Site};
@@ -115,24 +115,43 @@ async fn attack_30_a_mover_that_freezes_under_its_locks_is_ended() {
     assert_eq!(lane.erase().await, 7);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_application_that_locks_from_the_top_down_meets_no_deadlock() {
-    let stage = PostgresStage::ready().await;
+/// Held rows stay with what is above them, however rows are found and deleted there.
+async fn locks_from_the_top_down(schema: (&str, &str), table: &str, id: u32, rows: u64) {
+    let stage = stage_of(&world_with(schema, ("", ""))).await;
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
     let mut app = stage.app(End::Source).await;
-    app.run("begin; select 1 from posts where id = 11 for update").await.unwrap();
+    let hold = format!("begin; select 1 from {table} where id = {id} for update");
+    app.run(&hold).await.unwrap();
     let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
-    let erasing = lane.from.erase(move_id, &who, 1_000);
-    let erased = tokio::time::timeout(Duration::from_secs(20), erasing).await.expect("it waits");
-    let erased = erased.unwrap();
-    assert_eq!((erased.rows, erased.finished), (5, false), "all but a post and the person");
-    // What she may lock next stands or is gone, and nobody waits for anybody.
-    let next = app.run("select 1 from comments where id = 111 for update");
+    for rows in [rows, 0] {
+        let erasing = lane.from.erase(move_id, &who, 1_000);
+        let erased = tokio::time::timeout(Duration::from_secs(20), erasing).await;
+        let erased = erased.expect("it waits").unwrap();
+        assert_eq!((erased.rows, erased.finished), (rows, false), "{schema:?}, {table}");
+    }
+    // What is locked next stands or is gone, and nobody waits for anybody.
+    let next = app.run("select 1 from comments where id = 112 for update");
     let next = tokio::time::timeout(Duration::from_secs(20), next).await.expect("it waits");
     next.unwrap();
     app.run("select 1 from users where id = 1 for update; commit").await.unwrap();
-    assert_eq!(lane.erase().await, 2);
+    assert_eq!(rows + lane.erase().await, 7, "{schema:?}, {table}");
+    assert_eq!(stage.rows_of(End::Source, "1").await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_that_locks_from_the_top_down_meets_no_deadlock() {
+    let indexed =
+        ("create index posts_by_user on posts (user_id);", "create index p on posts (user_id);");
+    locks_from_the_top_down(indexed, "posts", 11, 5).await;
+    locks_from_the_top_down(indexed, "comments", 111, 3).await;
+    let without = ("create index posts_by_user on posts (user_id);", "");
+    locks_from_the_top_down(without, "posts", 11, 5).await;
+    locks_from_the_top_down(without, "comments", 111, 3).await;
+    let whole = "references users (id), body text);";
+    let parts = "references users (id), body text) partition by range (id);
+        create table posts_all partition of posts default;";
+    locks_from_the_top_down((whole, parts), "posts", 11, 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
