@@ -7,7 +7,9 @@
     reason = "helpers of tests; a failure should stop where it happens"
 )]
 
-use domicile_model::{HomeRule, Homes, MoveId, SiteName, SiteSpec};
+mod two_homes;
+
+use domicile_model::MoveId;
 use domicile_mover::migrate::{Options, Surroundings, migrate};
 use domicile_mover::people::{Directives, Platform, ResidenceColumns};
 use domicile_mover::plan::{TableRule, Wishes, plan};
@@ -23,8 +25,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use two_homes::{SITES, homes};
 
-const SITES: [(&str, &str); 2] = [("iad1", "US"), ("dub1", "IE")];
 const PEOPLE: u64 = 6;
 
 const SCHEMA: &str = "
@@ -87,22 +89,6 @@ impl World {
             directives: Directives::default(),
         }
     }
-}
-
-fn homes() -> Homes {
-    let name = |text: &str| text.parse::<SiteName>().unwrap();
-    let rule = |regime: &str, site: &str| HomeRule {
-        regimes: vec![regime.to_owned()],
-        sites: vec![name(site)],
-        refuse_control: Vec::new(),
-    };
-    let sites = SITES.map(|(site, territory)| SiteSpec {
-        name: name(site),
-        territory: territory.parse().unwrap(),
-        weight: 1,
-        operator: None,
-    });
-    Homes::new(vec![rule("EU", "dub1"), rule("*", "iad1")], sites.to_vec()).unwrap()
 }
 
 fn wishes() -> Wishes {

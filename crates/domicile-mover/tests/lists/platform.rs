@@ -1,8 +1,10 @@
 //! Two sites with people who have lists: what is the same at either engine.
 
+#[path = "../two_homes/mod.rs"]
+mod two_homes;
+
 use super::writer::Part;
 use super::{Journal, PEOPLE};
-use domicile_model::{HomeRule, Homes, SiteName, SiteSpec};
 use domicile_mover::people::{Directives, Platform, ResidenceColumns};
 use domicile_mover::plan::{TableRule, Wishes};
 use domicile_store::faulty::Faults;
@@ -12,8 +14,7 @@ use jiff::civil::date;
 use rand::rngs::StdRng;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-pub const SITES: [(&str, &str); 2] = [("iad1", "US"), ("dub1", "IE")];
+pub(crate) use two_homes::{SITES, homes};
 
 const SCHEMA: &str = "
 create table users (id bigint primary key, country text, list text not null default '');
@@ -74,22 +75,6 @@ pub trait Writer: Send {
         journal: &'a Journal,
         is_lost: bool,
     ) -> BoxFuture<'a, Told>;
-}
-
-pub fn homes() -> Homes {
-    let name = |text: &str| text.parse::<SiteName>().unwrap();
-    let rule = |regime: &str, site: &str| HomeRule {
-        regimes: vec![regime.to_owned()],
-        sites: vec![name(site)],
-        refuse_control: Vec::new(),
-    };
-    let sites = SITES.map(|(site, territory)| SiteSpec {
-        name: name(site),
-        territory: territory.parse().unwrap(),
-        weight: 1,
-        operator: None,
-    });
-    Homes::new(vec![rule("EU", "dub1"), rule("*", "iad1")], sites.to_vec()).unwrap()
 }
 
 pub fn wishes() -> Wishes {

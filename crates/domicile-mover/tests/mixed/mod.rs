@@ -2,7 +2,10 @@
 
 pub mod model;
 
-use domicile_model::{HomeRule, Homes, MoveId, SiteName, SiteSpec};
+#[path = "../two_homes/mod.rs"]
+mod two_homes;
+
+use domicile_model::{MoveId, SiteName};
 use domicile_mover::migrate::{Options, Surroundings};
 use domicile_mover::people::{Directives, Platform, ResidenceColumns};
 use domicile_mover::plan::{Plan, Wishes, plan};
@@ -19,8 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
-
-pub const SITES: [(&str, &str); 2] = [("iad1", "US"), ("dub1", "IE")];
+pub(crate) use two_homes::homes;
 
 /// Europeans have odd numbers.
 pub const SOCIAL: &str = "
@@ -147,21 +149,6 @@ impl Mixed {
 
 fn name(text: &str) -> SiteName {
     text.parse().unwrap()
-}
-
-pub fn homes() -> Homes {
-    let rule = |regimes: &[&str], site: &str| HomeRule {
-        regimes: regimes.iter().map(|regime| (*regime).to_owned()).collect(),
-        sites: vec![name(site)],
-        refuse_control: Vec::new(),
-    };
-    let sites = SITES.map(|(site, territory)| SiteSpec {
-        name: name(site),
-        territory: territory.parse().unwrap(),
-        weight: 1,
-        operator: None,
-    });
-    Homes::new(vec![rule(&["EU", "EEA"], "dub1"), rule(&["*"], "iad1")], sites.to_vec()).unwrap()
 }
 
 pub fn options() -> Options {
