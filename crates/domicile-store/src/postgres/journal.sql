@@ -77,24 +77,26 @@ END $f$;
 -- Whoever writes calls them, also where functions are not public by default.
 GRANT EXECUTE ON FUNCTION domicile.known(text), domicile.has_left(text) TO PUBLIC;
 
+-- A decision asks for this and the next under its locks: plpgsql keeps a plan, which looks along
+-- indexes however large the catalog is.
 CREATE OR REPLACE FUNCTION domicile.relations() RETURNS SETOF oid
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $f$
-    SELECT g.relation::oid FROM domicile.guarded g
+LANGUAGE plpgsql STABLE ROWS 10 SET search_path = pg_catalog, pg_temp AS $f$
+BEGIN
+    RETURN QUERY SELECT g.relation::oid FROM domicile.guarded g
     UNION
-    SELECT p.relid::oid FROM domicile.guarded g
-        JOIN pg_class c ON c.oid = g.relation AND c.relkind = 'p',
-        LATERAL pg_partition_tree(g.relation) p
-$f$;
+    SELECT (pg_partition_tree(g.relation)).relid::oid FROM domicile.guarded g;
+END $f$;
 
 CREATE OR REPLACE FUNCTION domicile.fingerprint() RETURNS text
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$
-    SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws(':', c.oid, c.relfilenode,
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $f$
+BEGIN
+    RETURN (SELECT encode(sha256(convert_to(coalesce(string_agg(concat_ws(':', c.oid, c.relfilenode,
         (SELECT string_agg(concat_ws('.', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped), ',' ORDER BY a.attnum)
             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
         (SELECT string_agg(concat_ws('.', t.oid, t.xmin, t.tgenabled, t.tgfoid), ',' ORDER BY t.oid)
             FROM pg_trigger t WHERE t.tgrelid = c.oid)), ';' ORDER BY c.oid), ''), 'UTF8')), 'hex')
-    FROM pg_class c WHERE c.oid IN (SELECT r FROM domicile.relations() r)
-$f$;
+    FROM pg_class c WHERE c.oid = ANY (ARRAY(SELECT r FROM domicile.relations() r)));
+END $f$;
 
 CREATE OR REPLACE FUNCTION domicile.refuse(p_subject text, p_home text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
