@@ -242,6 +242,14 @@ impl Closure {
         })
     }
 
+    /// Whether this key holds the owner itself: whatever refers along it to a person is that
+    /// person's own.
+    pub(crate) fn names_owner(&self, check: &Check) -> bool {
+        self.is_found_along(check)
+            && check.parent == self.root().name
+            && check.parent_columns == self.root().key
+    }
+
     /// Whether every edge from the table to the root is a declared foreign key, so that the
     /// database itself refuses a row of somebody who left.
     pub fn is_guarded_by_keys(&self, table: usize) -> bool {

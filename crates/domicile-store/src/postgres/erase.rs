@@ -187,7 +187,7 @@ async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -
     for check in &closure.checks {
         let parent = closure.owned.iter().position(|table| table.name == check.parent);
         let Some(parent) = parent else { continue };
-        if counts[parent] == 0 {
+        if counts[parent] == 0 || closure.names_owner(check) {
             continue;
         }
         // Without its size the planner reads the whole child rather than its index.
