@@ -265,24 +265,20 @@ impl Arrival for PostgresArrival {
 
     async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
         let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-        self.session
-            .client
-            .execute(
-                "WITH ours AS (SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                     AND s.move_id = $2 AND s.state = 'arriving' ORDER BY s.subject FOR NO KEY UPDATE), \
-                 back AS (DELETE FROM domicile.gone g USING ours WHERE g.subject = ours.subject) \
-                 UPDATE domicile.subject s SET state = 'resident', fenced = false \
-                 FROM ours WHERE s.subject = ours.subject",
-                &[&names, &move_id.0],
-            )
-            .await
-            .map_err(|e| self.failed(e))?;
+        // Who was settled before is told as well.
         let rows = self
             .session
             .client
             .query(
-                "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                 AND s.move_id = $2 AND s.state = 'resident'",
+                "WITH ours AS (SELECT s.subject, s.state FROM domicile.subject s \
+                     WHERE s.subject = ANY ($1) AND s.move_id = $2 \
+                     AND s.state IN ('arriving', 'resident') \
+                     ORDER BY s.subject FOR NO KEY UPDATE), \
+                 back AS (DELETE FROM domicile.gone g USING ours WHERE g.subject = ours.subject \
+                     AND ours.state = 'arriving'), \
+                 settled AS (UPDATE domicile.subject s SET state = 'resident', fenced = false \
+                     FROM ours WHERE s.subject = ours.subject AND ours.state = 'arriving') \
+                 SELECT ours.subject FROM ours",
                 &[&names, &move_id.0],
             )
             .await
