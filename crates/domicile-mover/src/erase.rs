@@ -8,6 +8,7 @@ use crate::pace::Pacer;
 use crate::people::Platform;
 use crate::recover::Erasure;
 use crate::report::Failure;
+use domicile_model::Subject;
 use domicile_store::{Departure, Engine, Erased, Kind};
 use quiet::{Quiet, Reading};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 /// nobody else writes meanwhile.
 pub(crate) const fn rows_at_once(engine: Engine) -> u64 {
     match engine {
-        Engine::Postgres => 20_000,
+        Engine::Postgres => 30_000,
         Engine::Sqlite => 500,
     }
 }
@@ -154,30 +155,54 @@ impl Eraser<'_> {
         Ok(true)
     }
 
+    /// Erases people, so many at a time that one commit most likely takes all their rows: what a
+    /// commit leaves is looked for again among what is dead by then.
     async fn erase(&mut self, erasure: &Erasure) -> Result<u64> {
         let site = &self.platform.sites[erasure.source];
+        let limit = self.pacer.rows_at_once(rows_at_once(site.engine()));
+        let (mut rows, mut left) = (0, &erasure.subjects[..]);
+        while !left.is_empty() {
+            let people = self.pacer.people_with(limit / 3 * 2).min(left.len());
+            let (now, later) = left.split_at(people);
+            self.pacer.wait(&mut self.stop).await;
+            if *self.stop.borrow() {
+                // The journals say what is left; the next run erases it.
+                break;
+            }
+            rows += self.erase_group(erasure, now, limit).await?;
+            left = later;
+        }
+        Ok(rows)
+    }
+
+    async fn erase_group(
+        &mut self,
+        erasure: &Erasure,
+        group: &[Subject],
+        limit: u64,
+    ) -> Result<u64> {
         let departure = match self.departures.entry(erasure.source) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => {
+                let site = &self.platform.sites[erasure.source];
                 place.insert(site.departure(self.platform.closure.clone()).await?)
             }
         };
-        let limit = self.pacer.rows_at_once(rows_at_once(site.engine()));
         let mut rows = 0;
         let mut tries = 0;
         loop {
-            match departure.erase(erasure.move_id, &erasure.subjects, limit).await {
+            match departure.erase(erasure.move_id, group, limit).await {
                 Ok(erased) => {
                     rows += erased.rows;
                     tries = 0;
-                    self.pacer.spend(erased.rows, 0, 0);
+                    let people = if erased.finished { group.len() as u64 } else { 0 };
+                    self.pacer.spend(erased.rows, 0, people);
                     if erased.finished {
                         return Ok(rows);
                     }
                     let_go(&erased).await;
                     self.pacer.wait(&mut self.stop).await;
                     if *self.stop.borrow() {
-                        // The journals say what is left; the next run erases it.
                         return Ok(rows);
                     }
                 }

@@ -85,6 +85,17 @@ impl Pacer {
         within(self.limits.rows, spent.rows).min(within(self.limits.bytes, spent.bytes))
     }
 
+    /// How many people have about so many rows, going by those who went; all of them until
+    /// somebody did.
+    pub(crate) fn people_with(&self, rows: u64) -> usize {
+        let spent = self.spent();
+        if spent.people == 0 {
+            return usize::MAX;
+        }
+        let people = u128::from(rows) * u128::from(spent.people) / u128::from(spent.rows.max(1));
+        usize::try_from(people).unwrap_or(usize::MAX).max(1)
+    }
+
     /// How many rows may go in one commit.
     pub(crate) fn rows_at_once(&self, usual: u64) -> u64 {
         self.limits.rows.map_or(usual, |limit| limit.min(usual))
@@ -126,6 +137,17 @@ mod tests {
         unlimited.spend(u64::MAX, 0, 1);
         assert_eq!(unlimited.people_at_once(), usize::MAX);
     }
+
+    #[test]
+    fn how_many_people_have_so_many_rows_is_learnt() {
+        let (pacer, _) = pacer(None, None);
+        assert_eq!(pacer.people_with(20_000), usize::MAX);
+        pacer.spend(400, 0, 10);
+        assert_eq!(pacer.people_with(20_000), 500);
+        pacer.spend(1_000_000, 0, 1);
+        assert_eq!(pacer.people_with(20_000), 1, "never nobody");
+    }
+
     fn limited_by_bytes() -> (Pacer, Arc<Mutex<Duration>>) {
         pacer(None, Some(1000))
     }
