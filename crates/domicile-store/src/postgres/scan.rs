@@ -5,7 +5,9 @@
 use super::digest;
 use super::patience;
 use super::session::Session;
-use super::text::{compared, copy_format, owner_text, path_joins};
+use super::text::{
+    compared, copy_format, owner_text, owner_text_if_any, path_joins, path_left_joins,
+};
 use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::{Error, Kind, Result};
 use crate::site::{ByteStream, Finding, RowsRead, Sharing, Stray};
@@ -96,7 +98,8 @@ async fn ownerless(session: &Session, closure: &Closure, at: usize) -> Result<Ve
         .collect())
 }
 
-/// Rows whose other parent belongs to somebody else.
+/// Rows whose other parent belongs to somebody else, or to nobody where they belong to somebody, or
+/// the other way round.
 pub(super) async fn count_crossing(
     session: &Session,
     closure: &Closure,
@@ -105,15 +108,14 @@ pub(super) async fn count_crossing(
     parent: usize,
     parent_columns: &[String],
 ) -> Result<u64> {
-    let (own, _) = path_joins(closure, table);
-    let (other, _) = path_joins(closure, parent);
+    let (own, other) = (path_left_joins(closure, table), path_left_joins(closure, parent));
     let statement = format!(
         "SELECT count(*) FROM (SELECT {own_owner} AS owner, {own_columns} FROM {own}) AS a \
          JOIN (SELECT {other_owner} AS owner, {other_columns} FROM {other}) AS b ON {on} \
          WHERE a.owner IS DISTINCT FROM b.owner",
-        own_owner = owner_text(closure, table),
+        own_owner = owner_text_if_any(closure, table),
         own_columns = aliased("c", columns),
-        other_owner = owner_text(closure, parent),
+        other_owner = owner_text_if_any(closure, parent),
         other_columns = aliased("p", parent_columns),
         on = (0..columns.len())
             .map(|n| format!("a.c{n} = b.p{n}"))

@@ -1,7 +1,7 @@
 //! How keys and paths are written in PostgreSQL's SQL.
 
 use crate::closure::{Closure, OwnedTable};
-use crate::sql::{equal, ident};
+use crate::sql::{equal, ident, idents};
 use std::fmt::Write as _;
 
 /// The text of a key: of one column its text, of several the JSON array of their texts.
@@ -52,6 +52,15 @@ pub(super) fn subject_parts(alias: &str, root: &OwnedTable) -> Vec<String> {
 /// `FROM`-ready joins from a table, as `t0`, up to the table that names the owner, as the last
 /// alias, which is returned beside the text.
 pub(super) fn path_joins(closure: &Closure, table: usize) -> (String, String) {
+    joins(closure, table, "JOIN")
+}
+
+/// The same with every row of the table, also where the way up ends in NULL.
+pub(super) fn path_left_joins(closure: &Closure, table: usize) -> String {
+    joins(closure, table, "LEFT JOIN").0
+}
+
+fn joins(closure: &Closure, table: usize, join: &str) -> (String, String) {
     let path = closure.path(table);
     let mut text = format!("{} AS t0", closure.owned[table].name.sql());
     for (at, pair) in path.windows(2).enumerate() {
@@ -59,7 +68,7 @@ pub(super) fn path_joins(closure: &Closure, table: usize) -> (String, String) {
         let (child, parent) = (format!("t{at}"), format!("t{}", at + 1));
         let on = equal(&child, &edge.columns, &parent, &edge.parent_columns);
         // Writing to a String cannot fail.
-        let _ = write!(text, " JOIN {} AS {parent} ON {on}", closure.owned[pair[1]].name.sql());
+        let _ = write!(text, " {join} {} AS {parent} ON {on}", closure.owned[pair[1]].name.sql());
     }
     (text, format!("t{}", path.len() - 1))
 }
@@ -68,6 +77,13 @@ pub(super) fn path_joins(closure: &Closure, table: usize) -> (String, String) {
 pub(super) fn owner_text(closure: &Closure, table: usize) -> String {
     let last = format!("t{}", closure.path(table).len() - 1);
     key_text(&last, closure.owner_columns(table))
+}
+
+/// The same for a row that [`path_left_joins`] reached; NULL for one that is nobody's.
+pub(super) fn owner_text_if_any(closure: &Closure, table: usize) -> String {
+    let last = format!("t{}", closure.path(table).len() - 1);
+    let columns = idents(&format!("{last}."), closure.owner_columns(table));
+    format!("CASE WHEN ROW({columns}) IS NOT NULL THEN {} END", owner_text(closure, table))
 }
 
 /// The columns of a row as a record whose binary form can be compared between servers.

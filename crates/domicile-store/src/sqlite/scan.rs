@@ -95,7 +95,7 @@ pub(super) fn crossing(
     (parent, parent_columns): (usize, &[String]),
 ) -> Result<u64> {
     let sql = format!(
-        "SELECT count(*) FROM {} AS \"x\" JOIN {} AS \"y\" ON {} WHERE {} <> {} COLLATE BINARY",
+        "SELECT count(*) FROM {} AS \"x\" JOIN {} AS \"y\" ON {} WHERE {} IS NOT {} COLLATE BINARY",
         owner::table(closure, table),
         owner::table(closure, parent),
         equal("\"y\"", parent_columns, "\"x\"", columns),
