@@ -92,10 +92,11 @@ impl Totals {
         let Counts { operations, appends: [acknowledged, refused, unknown], .. } = self.counts;
         let Counts { runs, moves, crashes, dropped, broken, .. } = self.counts;
         eprintln!(
-            "{test}: {} histories from seed {:?}, {operations} operations, {acknowledged} appends \
+            "{test}: {} histories from seed {}, {operations} operations, {acknowledged} appends \
              acknowledged, {refused} refused, {unknown} unknown; {runs} runs, {moves} moves, \
              {crashes} crashes, {dropped} runs dropped, {broken} {broke}; 0 anomalies",
-            self.rounds, self.first
+            self.rounds,
+            self.first.unwrap_or(0)
         );
     }
 }
