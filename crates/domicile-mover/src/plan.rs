@@ -262,6 +262,7 @@ pub async fn plan_schema(sites: &[Arc<dyn Site>], wishes: &Wishes) -> Result<Pla
     }
     shared::check_own_rows(site, &closure, &kinds, wishes, &mut draft).await?;
     soft_keys::note_needless(&crossing_keys, &kinds, &mut draft);
+    tables::check_indexes(sites, &catalogs, &closure, &mut draft);
     tables::check_equal(sites, &catalogs, template, &closure, &mut draft);
     crossing::check_reference(sites, reference_site, &closure, &mut draft);
     crossing::check(sites, &catalogs, template, &closure, &doubts, &mut draft);

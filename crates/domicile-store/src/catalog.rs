@@ -69,6 +69,23 @@ pub struct Column {
     pub user_type: bool,
 }
 
+impl Column {
+    /// A column of which nothing else is known; its type is the engine's own, and equal keys of it
+    /// have equal text.
+    pub fn named(name: impl Into<String>, type_name: impl Into<String>) -> Column {
+        Column {
+            name: name.into(),
+            type_name: type_name.into(),
+            not_null: false,
+            generated: false,
+            default: None,
+            collation: None,
+            exact_text: true,
+            user_type: false,
+        }
+    }
+}
+
 /// A foreign key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
@@ -127,6 +144,9 @@ pub struct Table {
     pub checks: Vec<String>,
     /// Other indexes, as the engine prints them.
     pub indexes: Vec<String>,
+    /// The columns of every index along which rows are looked up, those before its first
+    /// expression; none of an index that leaves rows out.
+    pub indexed: Vec<Vec<String>>,
     /// The user's own triggers (ours and the engine's left out), by name.
     pub triggers: Vec<String>,
     /// Those of them that fire in the mover's sessions too.
@@ -146,6 +166,32 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table of this name of which nothing else is known.
+    pub fn named(name: TableName) -> Table {
+        Table {
+            name,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            uniques: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            indexed: Vec::new(),
+            triggers: Vec::new(),
+            triggers_always: Vec::new(),
+            shape: Shape::Plain,
+            obstacles: Vec::new(),
+            left_out: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whether the rows with given values of these columns can be looked up.
+    pub fn finds_by(&self, columns: &[String]) -> bool {
+        self.indexed.iter().chain([&self.primary_key]).any(|index| begins_with(index, columns))
+    }
+
     /// The column of this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -155,6 +201,12 @@ impl Table {
     pub fn copied_columns(&self) -> Vec<String> {
         self.columns.iter().filter(|c| !c.generated).map(|c| c.name.clone()).collect()
     }
+}
+
+/// Whether an index begins with these columns, in any order.
+pub(crate) fn begins_with(index: &[String], columns: &[String]) -> bool {
+    let beginning = index.get(..columns.len());
+    beginning.is_some_and(|beginning| columns.iter().all(|column| beginning.contains(column)))
 }
 
 /// A column that takes its values from a counter which every site has for itself.

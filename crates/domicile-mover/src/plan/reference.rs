@@ -82,7 +82,7 @@ fn actions(key: &ForeignKey) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domicile_store::catalog::{Column, Shape, Table};
+    use domicile_store::catalog::{Column, Table};
     use domicile_store::closure::ReferenceTable;
 
     fn key(on_delete: &str, on_update: &str) -> ForeignKey {
@@ -101,14 +101,10 @@ mod tests {
     fn kinds_with(collation: Option<&str>, schema: Option<&str>) -> (Catalog, Closure) {
         let name = TableName { schema: schema.map(str::to_owned), name: "kinds".to_owned() };
         let column = Column {
-            name: "code".to_owned(),
-            type_name: "text".to_owned(),
             not_null: true,
-            generated: false,
-            default: None,
             collation: collation.map(str::to_owned),
             exact_text: collation.is_none(),
-            user_type: false,
+            ..Column::named("code", "text")
         };
         let key = vec![column.name.clone()];
         let reference = ReferenceTable {
@@ -118,22 +114,7 @@ mod tests {
             types: vec!["text".to_owned()],
             key: key.clone(),
         };
-        let table = Table {
-            name,
-            columns: vec![column],
-            primary_key: key,
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            indexes: Vec::new(),
-            triggers: Vec::new(),
-            triggers_always: Vec::new(),
-            shape: Shape::Plain,
-            obstacles: Vec::new(),
-            left_out: Vec::new(),
-            rows: 0,
-            bytes: 0,
-        };
+        let table = Table { columns: vec![column], primary_key: key, ..Table::named(name) };
         let catalog = Catalog { tables: vec![table], ..Catalog::default() };
         let (owned, checks, residence) = (Vec::new(), Vec::new(), Vec::new());
         (

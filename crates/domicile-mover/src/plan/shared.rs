@@ -1,6 +1,6 @@
 //! Rows that belong to nobody and that people's rows refer to: how many people share each.
 
-use super::tables::{is_float, is_indexed};
+use super::tables::is_float;
 use super::{Draft, TableKind, Wishes};
 use crate::error::Result;
 use domicile_store::closure::{Check, SharedTable};
@@ -130,17 +130,6 @@ pub(super) fn check(catalog: &Catalog, closure: &Closure, draft: &mut Draft) {
                 ),
                 "let shared rows be found by integer, text, uuid, numeric or date columns",
             );
-        }
-        for referrer in &shared.referrers {
-            let Some(child) = catalog.table(&closure.owned[referrer.owned].name) else { continue };
-            if !is_indexed(child, &referrer.columns) {
-                draft.warnings.push(format!(
-                    "no index of {} begins with {}: while people move, every change of a row of \
-                     {name} reads the whole table",
-                    child.name,
-                    referrer.columns.join(", ")
-                ));
-            }
         }
     }
 }

@@ -187,7 +187,6 @@ pub(super) fn check_owned(catalog: &Catalog, closure: &Closure, draft: &mut Draf
             );
         }
         check_keys(table, closure, at, draft);
-        warn(table, closure, at, draft);
     }
 }
 
@@ -248,32 +247,40 @@ fn check_keys(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
     }
 }
 
-fn warn(table: &Table, closure: &Closure, at: usize, draft: &mut Draft) {
-    if let Some(edge) = &closure.owned[at].parent
-        && !is_indexed(table, &edge.columns)
-    {
-        draft.warnings.push(format!(
-            "no index of {} begins with {}: every batch reads the whole table",
-            table.name,
-            edge.columns.join(", ")
-        ));
+/// Says where the rows of a batch, or those that refer to a shared row, cannot be looked up.
+pub(super) fn check_indexes(
+    sites: &[Arc<dyn Site>],
+    catalogs: &[Catalog],
+    closure: &Closure,
+    draft: &mut Draft,
+) {
+    let mut warn = |name: &TableName, columns: &[String], so: &str| {
+        let lacks = |catalog: &Catalog| catalog.table(name).is_some_and(|t| !t.finds_by(columns));
+        let at: Vec<&str> = sites
+            .iter()
+            .zip(catalogs)
+            .filter(|(_, catalog)| lacks(catalog))
+            .map(|(site, _)| site.name().as_str())
+            .collect();
+        if !at.is_empty() {
+            draft.warnings.push(format!(
+                "no index of {name} begins with {} at {}: {so} the whole table",
+                columns.join(", "),
+                at.join(", ")
+            ));
+        }
+    };
+    for owned in &closure.owned {
+        if let Some(edge) = &owned.parent {
+            warn(&owned.name, &edge.columns, "every batch reads");
+        }
     }
-}
-
-/// Whether an index or key begins with these columns; judged by its definition's text.
-pub(super) fn is_indexed(table: &Table, columns: &[String]) -> bool {
-    if table.primary_key.starts_with(columns) {
-        return true;
+    for shared in &closure.shared {
+        let so = format!("while people move, every change of a row of {} reads", shared.table.name);
+        for referrer in &shared.referrers {
+            warn(&closure.owned[referrer.owned].name, &referrer.columns, &so);
+        }
     }
-    let plain = columns.join(", ");
-    let quoted: Vec<String> = columns.iter().map(|c| domicile_store::sql::ident(c)).collect();
-    let quoted = quoted.join(", ");
-    let definitions = table.indexes.iter().chain(table.uniques.iter().map(|u| &u.definition));
-    definitions.into_iter().any(|text| {
-        text.split_once('(').is_some_and(|(_, list)| {
-            list.trim_start().starts_with(&plain) || list.trim_start().starts_with(&quoted)
-        })
-    })
 }
 
 /// Tables that already stand at other sites must mean the same.

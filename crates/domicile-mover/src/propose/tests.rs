@@ -1,6 +1,6 @@
 use super::*;
 use crate::plan::outline;
-use domicile_store::catalog::{Column, ForeignKey, Shape, Table, Unique};
+use domicile_store::catalog::{Column, ForeignKey, Table, Unique};
 use jiff::civil::date;
 
 /// A table from `name type, name type!` (`!` is NOT NULL; the first column is the key unless
@@ -16,14 +16,8 @@ fn table(name: &str, columns: &str, keys: &[&str]) -> Table {
         .map(|written| {
             let (name, type_name) = written.split_once(' ').unwrap();
             Column {
-                name: name.to_owned(),
-                type_name: type_name.trim_end_matches('!').to_owned(),
                 not_null: type_name.ends_with('!'),
-                generated: false,
-                default: None,
-                collation: None,
-                exact_text: true,
-                user_type: false,
+                ..Column::named(name, type_name.trim_end_matches('!'))
             }
         })
         .collect();
@@ -46,19 +40,10 @@ fn table(name: &str, columns: &str, keys: &[&str]) -> Table {
         .collect();
     Table {
         primary_key: vec![columns[0].name.clone()],
-        name: named(name, schema),
         columns,
-        uniques: Vec::new(),
         foreign_keys,
-        checks: Vec::new(),
-        indexes: Vec::new(),
-        triggers: Vec::new(),
-        triggers_always: Vec::new(),
-        shape: Shape::Plain,
-        left_out: Vec::new(),
-        obstacles: Vec::new(),
         rows: 100,
-        bytes: 0,
+        ..Table::named(named(name, schema))
     }
 }
 

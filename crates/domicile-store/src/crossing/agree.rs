@@ -7,7 +7,7 @@ use crate::catalog::Table;
 /// The table both sites mean, and in what they do not agree, each one sentence.
 ///
 /// PostgreSQL's definition holds: its types, its keys and its constraints, which may be stricter.
-/// What is SQLite's own stays: rows, triggers, obstacles. A name that stands for somebody must be
+/// What is SQLite's own stays: rows, indexes, triggers, obstacles. A name that stands for somebody must be
 /// exact on both sides.
 pub fn agree(sqlite: &Table, postgres: &Table) -> (Table, Vec<String>) {
     let mut found = Vec::new();
@@ -41,6 +41,7 @@ pub fn agree(sqlite: &Table, postgres: &Table) -> (Table, Vec<String>) {
     }
     table.obstacles.extend(sqlite.obstacles.iter().cloned());
     table.triggers.clone_from(&sqlite.triggers);
+    table.indexed.clone_from(&sqlite.indexed);
     (table.rows, table.bytes) = (sqlite.rows, sqlite.bytes);
     (table, found)
 }
@@ -143,37 +144,15 @@ pub fn obstacles(table: &Table, stands: bool) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Column, Shape, TableName};
-
-    fn column(name: &str, kind: &str) -> Column {
-        Column {
-            name: name.to_owned(),
-            type_name: kind.to_owned(),
-            not_null: false,
-            generated: false,
-            default: None,
-            collation: None,
-            exact_text: true,
-            user_type: false,
-        }
-    }
+    use crate::catalog::{Column, TableName};
 
     fn table(columns: &[(&str, &str)]) -> Table {
+        let name = TableName { schema: Some("public".to_owned()), name: "t".to_owned() };
         Table {
-            name: TableName { schema: Some("public".to_owned()), name: "t".to_owned() },
-            columns: columns.iter().map(|(name, kind)| column(name, kind)).collect(),
+            columns: columns.iter().map(|(name, kind)| Column::named(*name, *kind)).collect(),
             primary_key: vec!["id".to_owned()],
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            indexes: Vec::new(),
-            triggers: Vec::new(),
-            triggers_always: Vec::new(),
-            shape: Shape::Plain,
-            obstacles: Vec::new(),
-            left_out: Vec::new(),
             rows: 7,
-            bytes: 0,
+            ..Table::named(name)
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::SCHEMA;
 use super::declared::{self, Default};
-use crate::catalog::{Column, ForeignKey, Shape, Table, TableName, Unique};
+use crate::catalog::{Column, ForeignKey, Table, TableName, Unique};
 use crate::sql::{ident, idents};
 
 /// The longest name PostgreSQL keeps, in bytes; it cuts longer ones.
@@ -67,7 +67,6 @@ pub(crate) fn catalog_table(source: &Source) -> Table {
     let mut foreign_keys: Vec<ForeignKey> = source.foreign_keys.iter().map(as_key).collect();
     foreign_keys.sort_by(|a, b| a.name.cmp(&b.name));
     Table {
-        name: public(&table.name),
         columns,
         primary_key: table.primary_key.clone(),
         uniques: uniques
@@ -75,15 +74,14 @@ pub(crate) fn catalog_table(source: &Source) -> Table {
             .map(|index| Unique { name: index.name.clone(), definition: definition(index) })
             .collect(),
         foreign_keys,
-        checks: Vec::new(),
         indexes: indexes.into_iter().map(definition).collect(),
+        indexed: table.indexed.clone(),
         triggers: table.triggers.clone(),
-        triggers_always: Vec::new(),
-        shape: Shape::Plain,
         obstacles: table.obstacles.clone(),
         left_out: left_out(source),
         rows: table.rows,
         bytes: table.bytes,
+        ..Table::named(public(&table.name))
     }
 }
 
@@ -104,14 +102,11 @@ fn as_column(source: &Source, column: &Column) -> Column {
         _ => None,
     };
     Column {
-        name: column.name.clone(),
-        type_name: kind.unwrap_or(&column.type_name).to_owned(),
         not_null: column.not_null || source.table.primary_key.contains(&column.name),
         generated: column.generated,
         default,
-        collation: None,
         exact_text: column.exact_text && matches!(kind, Some("bigint" | "text")),
-        user_type: false,
+        ..Column::named(&column.name, kind.unwrap_or(&column.type_name))
     }
 }
 

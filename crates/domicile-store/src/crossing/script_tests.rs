@@ -1,16 +1,7 @@
 use super::*;
 
 fn column(name: &str, declared: &str, default: Option<&str>) -> Column {
-    Column {
-        name: name.to_owned(),
-        type_name: declared.to_owned(),
-        not_null: false,
-        generated: false,
-        default: default.map(str::to_owned),
-        collation: None,
-        exact_text: true,
-        user_type: false,
-    }
+    Column { default: default.map(str::to_owned), ..Column::named(name, declared) }
 }
 
 fn source() -> Source {
@@ -18,24 +9,16 @@ fn source() -> Source {
     email.collation = Some("NOCASE".to_owned());
     let name = TableName { schema: None, name: "Users".to_owned() };
     let table = Table {
-        name: name.clone(),
         columns: vec![
             column("id", "INTEGER", None),
             email,
             column("born", "REAL", Some("random()")),
         ],
         primary_key: vec!["id".to_owned()],
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
         checks: vec!["CHECK (born > 0)".to_owned()],
-        indexes: Vec::new(),
         triggers: vec!["greet".to_owned()],
-        triggers_always: Vec::new(),
-        shape: Shape::Plain,
-        obstacles: Vec::new(),
-        left_out: Vec::new(),
         rows: 3,
-        bytes: 0,
+        ..Table::named(name.clone())
     };
     let columns = vec!["Email".to_owned()];
     let key = ForeignKey {

@@ -3,6 +3,7 @@
 mod counters;
 mod warnings;
 
+use super::planner::{INDEX_COLUMNS, LOOKUP};
 use super::session::Session;
 use crate::catalog::{Catalog, Column, ForeignKey, Shape, Table, TableName, Unique};
 use crate::error::{Error, Result};
@@ -86,20 +87,11 @@ async fn relations(session: &Session) -> Result<Tables> {
             obstacles.push("it is a foreign table".to_owned());
         }
         let table = Table {
-            name: name(row.get(1), row.get(2)),
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            checks: Vec::new(),
-            indexes: Vec::new(),
-            triggers: Vec::new(),
-            triggers_always: Vec::new(),
             shape,
             obstacles,
-            left_out: Vec::new(),
             rows: estimate(row.get(8)),
             bytes: row.get::<_, Option<i64>>(9).unwrap_or(0).unsigned_abs(),
+            ..Table::named(name(row.get(1), row.get(2)))
         };
         tables.insert(row.get(0), table);
     }
@@ -232,12 +224,17 @@ pub(super) fn action(letter: &str) -> &'static str {
 
 async fn indexes(session: &Session, tables: &mut Tables) -> Result<()> {
     let statement = format!(
-        "SELECT i.indrelid, c.relname, i.indisunique, pg_catalog.pg_get_indexdef(i.indexrelid)
-        FROM ({RELATIONS}) r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid AND NOT i.indisprimary
+        "SELECT i.indrelid, c.relname, i.indisunique, pg_catalog.pg_get_indexdef(i.indexrelid),
+            CASE WHEN {LOOKUP} THEN {INDEX_COLUMNS} END, i.indisprimary
+        FROM ({RELATIONS}) r JOIN pg_catalog.pg_index i ON i.indrelid = r.oid
         JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid ORDER BY i.indrelid, c.relname"
     );
     for row in rows_of(session, &statement).await? {
         let Some(table) = tables.get_mut(&row.get(0)) else { continue };
+        table.indexed.extend(row.get::<_, Option<Vec<String>>>(4));
+        if row.get(5) {
+            continue;
+        }
         let definition: String = row.get(3);
         if row.get(2) {
             table.uniques.push(Unique { name: row.get(1), definition });

@@ -7,35 +7,39 @@
 
 use super::session::Session;
 use super::text::path_joins;
+use crate::catalog::begins_with;
 use crate::closure::Closure;
 use crate::error::Result;
 use crate::sql::equal;
 use std::fmt::Write as _;
 
+/// Whether an index `i` finds every row by the values of its columns.
+pub(super) const LOOKUP: &str = "i.indisvalid AND i.indpred IS NULL AND EXISTS (SELECT 1
+    FROM pg_catalog.pg_class ic JOIN pg_catalog.pg_am m ON m.oid = ic.relam
+    WHERE ic.oid = i.indexrelid AND m.amname IN ('btree', 'hash'))";
+
+/// The columns of an index `i` up to its first expression.
+pub(super) const INDEX_COLUMNS: &str = "ARRAY(SELECT a.attname::text
+    FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY k(n, o)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n
+    WHERE k.o <= i.indnkeyatts AND k.o < coalesce((SELECT pg_catalog.min(z.o)
+        FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY z(n, o) WHERE z.n = 0), 10000)
+    ORDER BY k.o)";
+
 /// Whether every key along which rows are found has an index at this site.
 pub(super) async fn has_indexes(session: &Session, closure: &Closure) -> Result<bool> {
-    let edges = closure.owned.iter().filter_map(|table| Some((table, table.parent.as_ref()?)));
-    let (tables, columns): (Vec<String>, Vec<String>) = edges
-        .map(|(table, edge)| {
-            (table.name.sql(), serde_json::Value::from(edge.columns.clone()).to_string())
-        })
-        .unzip();
-    let row = session
-        .client
-        .query_one(
-            "SELECT count(*) FROM unnest($1::text[], $2::text[]) AS x(relation, columns) \
-             WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_index i \
-                 WHERE i.indrelid = x.relation::regclass AND i.indisvalid AND i.indpred IS NULL \
-                 AND (SELECT pg_catalog.jsonb_agg(a.attname ORDER BY a.attname) FROM pg_catalog.unnest( \
-                     (i.indkey::int2[])[0:pg_catalog.jsonb_array_length(x.columns::jsonb) - 1]) AS k \
-                     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k) \
-                 = (SELECT pg_catalog.jsonb_agg(c ORDER BY c COLLATE \"C\") \
-                     FROM pg_catalog.jsonb_array_elements_text(x.columns::jsonb) AS c))",
-            &[&tables, &columns],
-        )
-        .await
-        .map_err(|e| session.failed(e))?;
-    Ok(row.get::<_, i64>(0) == 0)
+    let edges = || closure.owned.iter().filter_map(|table| Some((table, table.parent.as_ref()?)));
+    let tables: Vec<String> = edges().map(|(table, _)| table.name.sql()).collect();
+    let statement = format!(
+        "SELECT x.place, {INDEX_COLUMNS} FROM unnest($1::text[]) WITH ORDINALITY AS x(relation, place) \
+         JOIN pg_catalog.pg_index i ON i.indrelid = x.relation::regclass WHERE {LOOKUP}"
+    );
+    let rows = session.client.query(&statement, &[&tables]).await;
+    let rows = rows.map_err(|e| session.failed(e))?;
+    Ok(edges().zip(1_i64..).all(|((_, edge), place)| {
+        let mut indexes = rows.iter().filter(|row| row.get::<_, i64>(0) == place);
+        indexes.any(|row| begins_with(&row.get::<_, Vec<String>>(1), &edge.columns))
+    }))
 }
 
 /// `batch AS b … t0`, the rows of a table that belong to the people of the batch, whichever way

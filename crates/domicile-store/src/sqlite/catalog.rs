@@ -2,7 +2,7 @@
 
 mod counters;
 
-use crate::catalog::{Catalog, Column, Shape, Table, TableName, Unique};
+use crate::catalog::{Catalog, Column, Table, TableName, Unique};
 use crate::error::Result;
 use crate::sql::{ident, idents};
 use crate::sqlite::connection::{Doing, reading};
@@ -80,22 +80,7 @@ fn server() -> String {
 }
 
 fn empty(name: &str) -> Table {
-    Table {
-        name: TableName { schema: None, name: name.to_owned() },
-        columns: Vec::new(),
-        primary_key: Vec::new(),
-        uniques: Vec::new(),
-        foreign_keys: Vec::new(),
-        checks: Vec::new(),
-        indexes: Vec::new(),
-        triggers: Vec::new(),
-        triggers_always: Vec::new(),
-        shape: Shape::Plain,
-        obstacles: Vec::new(),
-        left_out: Vec::new(),
-        rows: 0,
-        bytes: 0,
-    }
+    Table::named(TableName { schema: None, name: name.to_owned() })
 }
 
 /// The user's tables by name, with their kind; what belongs to SQLite, to a virtual table, or to
@@ -180,14 +165,12 @@ fn read_columns(
                 found.map(|(_, expression)| expression.clone())
             };
             Ok(Column {
-                name: column.name.clone(),
-                type_name: column.type_name.clone(),
                 not_null: column.not_null || (rowid_alias && column.key_place > 0),
                 generated,
                 default: if generated { expression() } else { column.default.clone() },
                 exact_text: Affinity::of(&column.type_name).is_plain() && collation.is_none(),
                 collation,
-                user_type: false,
+                ..Column::named(&column.name, &column.type_name)
             })
         })
         .collect::<Result<Vec<Column>>>()?;
@@ -220,6 +203,7 @@ fn collation(connection: &Connection, table: &str, column: &str) -> Result<Optio
 
 fn read_indexes(connection: &Connection, table: &mut Table) -> Result<()> {
     for index in keys::indexes(connection, &table.name.name)? {
+        table.indexed.extend(lookup_columns(table, &index));
         let definition = match index.sql {
             Some(sql) => sql,
             None => format!("UNIQUE ({})", index.terms()),
@@ -231,6 +215,16 @@ fn read_indexes(connection: &Connection, table: &mut Table) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The columns by which SQLite looks rows up along an index: those it compares as the table does.
+fn lookup_columns(table: &Table, index: &keys::Index) -> Option<Vec<String>> {
+    let is_plain = |(name, collation): &(Option<String>, String)| {
+        let column = table.column(name.as_ref()?)?;
+        let own = column.collation.as_deref().unwrap_or("BINARY");
+        own.eq_ignore_ascii_case(collation).then(|| column.name.clone())
+    };
+    (!index.partial).then(|| index.columns.iter().map_while(is_plain).collect())
 }
 
 /// SQLite lets the columns of most primary keys be NULL; a row without a key cannot be named.

@@ -98,6 +98,8 @@ pub(super) struct Index {
     pub(super) unique: bool,
     /// `c`: CREATE INDEX, `u`: UNIQUE, `pk`: PRIMARY KEY.
     pub(super) origin: String,
+    /// Whether it leaves rows out.
+    pub(super) partial: bool,
     pub(super) sql: Option<String>,
     /// The columns (`None`: an expression) with their collations.
     pub(super) columns: Vec<(Option<String>, String)>,
@@ -123,12 +125,13 @@ impl Index {
 
 /// A table's indexes.
 pub(super) fn indexes(connection: &Connection, table: &str) -> Result<Vec<Index>> {
-    let sql = "SELECT l.name, l.\"unique\", l.origin,
+    let sql = "SELECT l.name, l.\"unique\", l.origin, l.partial,
                  (SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = l.name)
                FROM pragma_index_list(?1) AS l ORDER BY l.name COLLATE BINARY";
     let mut found = list(connection, sql, [table], |row| {
         let (name, unique) = (row.get(0)?, row.get(1)?);
-        Ok(Index { name, unique, origin: row.get(2)?, sql: row.get(3)?, columns: Vec::new() })
+        let (origin, partial, sql) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        Ok(Index { name, unique, origin, partial, sql, columns: Vec::new() })
     })?;
     for index in &mut found {
         let sql = "SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno";
