@@ -67,6 +67,9 @@ pub struct Column {
     /// Whether the type was made by the user (an enum, domain, composite or extension type), so
     /// that its identifier differs between sites and its binary form cannot be compared.
     pub user_type: bool,
+    /// What a type that the user made is made of, as far as equal texts mean equal values by it:
+    /// labels, attributes, checks.
+    pub made_of: Option<String>,
 }
 
 impl Column {
@@ -82,6 +85,7 @@ impl Column {
             collation: None,
             exact_text: true,
             user_type: false,
+            made_of: None,
         }
     }
 }
@@ -294,9 +298,7 @@ pub fn differences(left: &Table, right: &Table) -> Vec<String> {
     for column in &left.columns {
         match right.column(&column.name) {
             None => found.push(format!("column {} is missing", column.name)),
-            Some(other) if other != column => {
-                found.push(format!("column {} is defined differently", column.name));
-            }
+            Some(other) if other != column => found.push(defined_differently(column, other)),
             Some(_) => {}
         }
     }
@@ -332,6 +334,17 @@ pub fn differences(left: &Table, right: &Table) -> Vec<String> {
         found.push("the check constraints differ".to_owned());
     }
     found
+}
+
+fn defined_differently(left: &Column, right: &Column) -> String {
+    let made_of = left.made_of.clone();
+    if &(Column { made_of, ..right.clone() }) == left {
+        return format!(
+            "the type of column {} ({}) is made differently",
+            left.name, left.type_name
+        );
+    }
+    format!("column {} is defined differently", left.name)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Reading PostgreSQL's catalog.
 
 mod counters;
+pub(super) mod types;
 mod warnings;
 
 use super::planner::{INDEX_COLUMNS, LOOKUP};
@@ -137,7 +138,8 @@ async fn columns(session: &Session, tables: &mut Tables) -> Result<()> {
             a.atttypid IN (20, 21, 23, 25, 1042, 1043, 2950) AND coalesce(co.collisdeterministic, true),
             t.typnamespace <> 'pg_catalog'::regnamespace OR t.typtype <> 'b'
               OR t.typname LIKE 'reg%' OR t.typname IN ('oid', '_oid', 'aclitem', 'refcursor')
-              OR coalesce(e.typnamespace <> 'pg_catalog'::regnamespace OR e.typname LIKE 'reg%', false)
+              OR coalesce(e.typnamespace <> 'pg_catalog'::regnamespace OR e.typname LIKE 'reg%', false),
+            a.atttypid
         FROM ({RELATIONS}) r
         JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -146,6 +148,7 @@ async fn columns(session: &Session, tables: &mut Tables) -> Result<()> {
         LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
         ORDER BY a.attrelid, a.attnum"
     );
+    let made = types::read(session).await?;
     for row in rows_of(session, &statement).await? {
         let Some(table) = tables.get_mut(&row.get(0)) else { continue };
         let identity: &str = row.get(5);
@@ -163,6 +166,7 @@ async fn columns(session: &Session, tables: &mut Tables) -> Result<()> {
             collation: row.get(7),
             exact_text: row.get(8),
             user_type: row.get(9),
+            made_of: made.get(&row.get(10)).cloned(),
         });
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! fails when the script runs, by name, and nothing of it stays; an equal schema loaded by other
 //! means is accepted.
 
+use super::catalog::types::{DEFINITION, PARTS};
 use super::session::Session;
 use crate::catalog::TableName;
 use crate::error::{Error, Kind, Result};
@@ -37,21 +38,20 @@ async fn lines(session: &Session, statement: &str, names: &Names) -> Result<Vec<
     Ok(query(session, statement, names).await?.iter().map(|row| row.get(0)).collect())
 }
 
-/// The types that the tables' columns have, directly or as parts.
-const USED: &str = "WITH RECURSIVE used(oid) AS (
-    SELECT a.atttypid FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = ANY ($1::text[]::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
-    UNION
-    SELECT x.oid FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid,
-        LATERAL (VALUES (t.typelem), (t.typbasetype) UNION ALL
-            SELECT a.atttypid FROM pg_catalog.pg_attribute a
-            WHERE a.attrelid = t.typrelid AND t.typtype = 'c' AND a.attnum > 0 AND NOT a.attisdropped
-        ) x(oid) WHERE x.oid <> 0)";
+/// The types that the tables' columns have, directly or as parts; parts are deeper.
+fn used() -> String {
+    format!(
+        "WITH RECURSIVE used(oid, depth) AS (
+            SELECT a.atttypid, 0 FROM pg_catalog.pg_attribute a
+                WHERE a.attrelid = ANY ($1::text[]::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
+            UNION SELECT x.oid, used.depth + 1 FROM used {PARTS})"
+    )
+}
 
 /// The schemas of tables, partitions, sequences and types: each may lie in another one.
 async fn schemas(session: &Session, names: &Names) -> Result<Vec<String>> {
     let statement = format!(
-        "{USED}, needed(oid) AS (
+        "{}, needed(oid) AS (
             SELECT c.relnamespace FROM pg_catalog.pg_class c
                 WHERE c.oid = ANY ($1::text[]::regclass[])
             UNION SELECT c.relnamespace FROM pg_catalog.unnest($1::text[]::regclass[]) x(oid),
@@ -59,45 +59,25 @@ async fn schemas(session: &Session, names: &Names) -> Result<Vec<String>> {
                 JOIN pg_catalog.pg_class c ON c.oid = p.relid
             UNION SELECT s.relnamespace {SEQUENCES}
             UNION SELECT t.typnamespace FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid
-                WHERE t.typtype IN ('e', 'd', 'c'))
+                WHERE t.typtype IN ('e', 'd', 'c', 'r'))
         SELECT pg_catalog.format('CREATE SCHEMA IF NOT EXISTS %I', n.nspname)
         FROM needed JOIN pg_catalog.pg_namespace n ON n.oid = needed.oid
-        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY n.nspname"
+        WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') ORDER BY n.nspname",
+        used()
     );
     lines(session, &statement, names).await
 }
 
-/// Enums, domains and composite types that the tables' columns use, directly or as parts.
+/// Types of the user's that the tables' columns use, those first that others are made of.
 async fn types(session: &Session, names: &Names) -> Result<Vec<String>> {
-    let enums = format!(
-        "{USED} SELECT pg_catalog.format('CREATE TYPE %s AS ENUM (%s)', t.oid::regtype,
-            (SELECT pg_catalog.string_agg(pg_catalog.quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
-             FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid))
-        FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid WHERE t.typtype = 'e' ORDER BY t.typname"
+    let statement = format!(
+        "{}, deepest(oid, depth) AS (SELECT oid, pg_catalog.max(depth) FROM used GROUP BY oid)
+        SELECT x.statement FROM deepest JOIN pg_catalog.pg_type t ON t.oid = deepest.oid,
+            LATERAL (SELECT {DEFINITION} AS statement) x
+        WHERE x.statement IS NOT NULL ORDER BY deepest.depth DESC, t.oid",
+        used()
     );
-    let domains = format!(
-        "{USED} SELECT pg_catalog.format('CREATE DOMAIN %s AS %s%s%s%s', t.oid::regtype,
-            pg_catalog.format_type(t.typbasetype, t.typtypmod),
-            coalesce(' DEFAULT ' || t.typdefault, ''), CASE WHEN t.typnotnull THEN ' NOT NULL' ELSE '' END,
-            (SELECT coalesce(pg_catalog.string_agg(pg_catalog.format(' CONSTRAINT %I %s', k.conname,
-                pg_catalog.pg_get_constraintdef(k.oid)), '' ORDER BY k.conname), '')
-             FROM pg_catalog.pg_constraint k WHERE k.contypid = t.oid AND k.contype = 'c'))
-        FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid
-        WHERE t.typtype = 'd' AND t.typnamespace <> 'information_schema'::regnamespace
-        ORDER BY t.oid"
-    );
-    let composites = format!(
-        "{USED} SELECT pg_catalog.format('CREATE TYPE %s AS (%s)', t.oid::regtype,
-            (SELECT pg_catalog.string_agg(pg_catalog.format('%I %s', a.attname,
-                pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
-             FROM pg_catalog.pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped))
-        FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid
-        JOIN pg_catalog.pg_class c ON c.oid = t.typrelid AND c.relkind = 'c' ORDER BY t.oid"
-    );
-    let mut found = lines(session, &enums, names).await?;
-    found.extend(lines(session, &domains, names).await?);
-    found.extend(lines(session, &composites, names).await?);
-    Ok(found)
+    lines(session, &statement, names).await
 }
 
 /// Sequences that the tables' defaults draw from; those of identity columns come with the column.
