@@ -5,6 +5,7 @@ mod constraints;
 pub(crate) mod crossing;
 mod edges;
 mod head_count;
+mod partitions;
 mod reference;
 mod sequences;
 mod shared;

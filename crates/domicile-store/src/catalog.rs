@@ -123,10 +123,15 @@ pub struct Unique {
 pub enum Shape {
     /// An ordinary table.
     Plain,
-    /// A partitioned table; rows are read and written through it.
-    Partitioned,
-    /// A partition of this table; its parent stands for it.
-    PartitionOf(TableName),
+    /// A partitioned table, with what it is partitioned by; rows are read and written through it.
+    Partitioned(String),
+    /// A partition of a table, which stands for it.
+    PartitionOf {
+        /// The table.
+        parent: TableName,
+        /// Which rows it takes, as the engine prints it.
+        bound: String,
+    },
     /// An inheritance child, or a parent of such children.
     Inheritance,
 }

@@ -39,7 +39,9 @@ pub(super) fn find(catalog: &Catalog, wishes: &Wishes, draft: &mut Draft) -> Res
         let mut next = Vec::new();
         for table in &catalog.tables {
             let taken = found.iter().any(|(name, _)| name == &table.name);
-            if taken || matches!(table.shape, Shape::PartitionOf(_)) || !may_be_owned(table, wishes)
+            if taken
+                || matches!(table.shape, Shape::PartitionOf { .. })
+                || !may_be_owned(table, wishes)
             {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! What each table is, and what about it cannot be moved.
 
 use super::closure::Found;
-use super::{Draft, PlannedTable, TableKind, TableRule, Wishes};
+use super::{Draft, PlannedTable, TableKind, TableRule, Wishes, partitions};
 use domicile_store::catalog::{Shape, Table, differences};
 use domicile_store::{Catalog, Closure, Column, Site, TableName};
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ pub(super) fn kinds(
     let mut kinds: BTreeMap<TableName, TableKind> =
         found.iter().map(|(name, _)| (name.clone(), TableKind::Owned)).collect();
     for table in &catalog.tables {
-        if kinds.contains_key(&table.name) || matches!(table.shape, Shape::PartitionOf(_)) {
+        if kinds.contains_key(&table.name) || matches!(table.shape, Shape::PartitionOf { .. }) {
             continue;
         }
         let declared = wishes.rule(&table.name).and_then(|rule| rule.kind);
@@ -187,6 +187,7 @@ pub(super) fn check_owned(catalog: &Catalog, closure: &Closure, draft: &mut Draf
             );
         }
         check_keys(table, closure, at, draft);
+        partitions::check(catalog, table, draft);
     }
 }
 
@@ -300,7 +301,8 @@ pub(super) fn check_equal(
             else {
                 continue;
             };
-            let found = differences(here, there);
+            let mut found = differences(here, there);
+            found.extend(partitions::missing(&catalogs[template], catalog, here, there));
             if at != template && !found.is_empty() {
                 draft.refuse(
                     name.to_string(),

@@ -24,7 +24,7 @@ const SIGNS: &[(&str, f64, &str)] = &[
 
 /// Tables that stand for themselves: a partition's parent stands for it.
 pub(super) fn standing(catalog: &Catalog) -> impl Iterator<Item = &Table> {
-    catalog.tables.iter().filter(|table| !matches!(table.shape, Shape::PartitionOf(_)))
+    catalog.tables.iter().filter(|table| !matches!(table.shape, Shape::PartitionOf { .. }))
 }
 
 /// The likeliest tables, the best first, or the one the user named before all others.

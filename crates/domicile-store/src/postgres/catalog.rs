@@ -63,7 +63,10 @@ async fn relations(session: &Session) -> Result<Tables> {
             CASE WHEN r.relkind = 'p' THEN (SELECT sum(pg_catalog.pg_total_relation_size(p.relid))::bigint
                 FROM pg_catalog.pg_partition_tree(r.oid) p)
                 ELSE pg_catalog.pg_total_relation_size(r.oid) END,
-            pn.nspname, pc.relname, pc.relkind::text
+            pn.nspname, pc.relname, pc.relkind::text,
+            CASE WHEN r.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(r.oid) END,
+            CASE WHEN r.relispartition THEN (SELECT pg_catalog.pg_get_expr(c.relpartbound, c.oid)
+                FROM pg_catalog.pg_class c WHERE c.oid = r.oid) END
         FROM ({RELATIONS}) r
         LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = r.oid AND i.inhseqno = 1
         LEFT JOIN pg_catalog.pg_class pc ON pc.oid = i.inhparent
@@ -74,8 +77,10 @@ async fn relations(session: &Session) -> Result<Tables> {
         let kind: &str = row.get(3);
         let parent: Option<&str> = row.get(10);
         let shape = match (kind, row.get::<_, bool>(4), parent) {
-            ("p", false, _) => Shape::Partitioned,
-            (_, true, Some(schema)) => Shape::PartitionOf(name(schema, row.get(11))),
+            ("p", false, _) => Shape::Partitioned(row.get(13)),
+            (_, true, Some(schema)) => {
+                Shape::PartitionOf { parent: name(schema, row.get(11)), bound: row.get(14) }
+            }
             (_, _, Some(_)) => Shape::Inheritance,
             ("r", _, None) if row.get::<_, bool>(6) => Shape::Inheritance,
             _ => Shape::Plain,
@@ -253,7 +258,8 @@ async fn triggers(session: &Session, tables: &mut Tables) -> Result<()> {
     let statement = format!(
         "SELECT t.tgrelid, t.tgname, t.tgenabled IN ('A', 'R') FROM ({RELATIONS}) r
         JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid
-        WHERE NOT t.tgisinternal AND t.tgname NOT LIKE 'AA\\_domicile\\_%' ORDER BY 1, 2"
+        WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname NOT LIKE 'AA\\_domicile\\_%'
+        ORDER BY 1, 2"
     );
     for row in rows_of(session, &statement).await? {
         if let Some(table) = tables.get_mut(&row.get(0)) {
