@@ -289,7 +289,12 @@ async fn obstacles(session: &Session, tables: &mut Tables) -> Result<()> {
         UNION ALL
         SELECT c.conrelid, 'its constraint ' || c.conname || ' is deferrable: the server checks it by a trigger, which does not fire for rows that arrive'
             FROM ({RELATIONS}) r JOIN pg_catalog.pg_constraint c ON c.conrelid = r.oid
-            WHERE c.condeferrable AND c.contype IN ('p', 'u', 'x')"
+            WHERE c.condeferrable AND c.contype IN ('p', 'u', 'x')
+        UNION ALL
+        SELECT c.oid, 'publication ' || p.pubname || ' sends its deletions and it has no replica identity: the server refuses to erase its rows'
+            FROM ({RELATIONS}) r JOIN pg_catalog.pg_class c ON c.oid = r.oid AND c.relreplident = 'n'
+            JOIN pg_catalog.pg_publication_tables t ON t.schemaname = r.nspname AND t.tablename = r.relname
+            JOIN pg_catalog.pg_publication p ON p.pubname = t.pubname AND p.pubdelete"
     );
     for row in rows_of(session, &statement).await? {
         if let Some(table) = tables.get_mut(&row.get(0)) {

@@ -38,6 +38,11 @@ const WARNINGS: &str = "
         FROM pg_catalog.pg_subscription s WHERE s.subdbid = (SELECT d.oid FROM pg_catalog.pg_database d
             WHERE d.datname = pg_catalog.current_database())
     UNION ALL
+    SELECT pg_catalog.format('table %s has REPLICA IDENTITY FULL: the log keeps each row whole when it is erased',
+            c.oid::regclass)
+        FROM pg_catalog.pg_class c WHERE c.relreplident = 'f' AND c.relkind = 'r'
+        AND pg_catalog.current_setting('wal_level') = 'logical'
+    UNION ALL
     SELECT pg_catalog.format('replication slot %s keeps the log of this database%s: erased rows stay in it until it is read',
             s.slot_name, CASE WHEN s.active THEN '' ELSE ', and nobody reads it now' END)
         FROM pg_catalog.pg_replication_slots s WHERE s.slot_type = 'logical'
