@@ -38,11 +38,6 @@ async fn pending() -> World {
     world
 }
 
-async fn superuser(world: &World, site: usize, sql: &str) {
-    let client = connect(&world.databases[site].superuser_url).await.unwrap();
-    client.batch_execute(sql).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_batch_too_waits_for_a_quiet_period_before_it_is_erased() {
     let world = World::with(12).await;
@@ -61,12 +56,9 @@ async fn the_last_batch_too_waits_for_a_quiet_period_before_it_is_erased() {
 async fn fences_that_a_restore_switched_back_wrongly_can_be_put_right_while_erasure_waits() {
     let world = pending().await;
     // What `pg_restore --disable-triggers` leaves: enabled, but not ALWAYS.
-    superuser(
-        &world,
-        0,
-        "alter table posts disable trigger all; alter table posts enable trigger all",
-    )
-    .await;
+    world
+        .superuser(0, "alter table posts disable trigger all; alter table posts enable trigger all")
+        .await;
     let plan = world.plan().await;
     prepare(&world.sites().await, &plan).await.unwrap();
     let (surroundings, _stop) = surroundings();
@@ -106,7 +98,7 @@ async fn a_target_that_lost_its_arrivals_is_not_answered_by_erasing_the_last_cop
     let world = pending().await;
     // The targets are restored from a backup of before the migration.
     for site in 1..SITES.len() {
-        superuser(&world, site, "truncate users, posts, comments, likes, domicile.subject").await;
+        world.superuser(site, "truncate users, posts, comments, likes, domicile.subject").await;
     }
     let plan = world.plan().await;
     let platform = world.platform(&plan).await;
@@ -128,10 +120,10 @@ async fn an_old_trace_at_a_target_is_no_proof_that_rows_arrived() {
         let world = pending().await;
         // Restored to a day on which these people had been here once before.
         for site in 1..SITES.len() {
-            superuser(&world, site, trace).await;
-            superuser(&world, site, "truncate users, posts, comments, likes").await;
+            world.superuser(site, trace).await;
+            world.superuser(site, "truncate users, posts, comments, likes").await;
             if trace.starts_with("insert") {
-                superuser(&world, site, "truncate domicile.subject").await;
+                world.superuser(site, "truncate domicile.subject").await;
             }
         }
         let plan = world.plan().await;
@@ -193,12 +185,12 @@ async fn a_run_that_died_between_decision_and_settling_is_no_clean_state() {
     let world = pending().await;
     // As the journal stands after the decision's commit, before the settling's.
     for site in 1..SITES.len() {
-        superuser(
-            &world,
-            site,
-            "update domicile.subject set state = 'arriving', fenced = true where subject = '3'",
-        )
-        .await;
+        world
+            .superuser(
+                site,
+                "update domicile.subject set state = 'arriving', fenced = true where subject = '3'",
+            )
+            .await;
     }
     let plan = world.plan().await;
     let platform = world.platform(&plan).await;
@@ -222,11 +214,11 @@ async fn one_persons_tombstone_makes_nobody_else_at_home() {
     let (erased, withdrawn): (String, String) = (pair[0].get(0), pair[0].get(1));
     // The target failed over and lost the last second: one person's settling and, of the same
     // batch, another's abandoning. The first was erased behind, the second stays at iad1.
-    superuser(
-        &world,
-        0,
-        &format!(
-            "set session_replication_role = replica; set domicile.mover = 'on';
+    world
+        .superuser(
+            0,
+            &format!(
+                "set session_replication_role = replica; set domicile.mover = 'on';
              insert into domicile.gone (subject, home, move_id)
                  select subject, peer, move_id from domicile.subject where subject = '{erased}';
              delete from domicile.subject where subject = '{erased}';
@@ -236,18 +228,18 @@ async fn one_persons_tombstone_makes_nobody_else_at_home() {
              delete from posts where user_id = {erased};
              delete from likes where user_id = {erased};
              delete from users where id = {erased}"
-        ),
-    )
-    .await;
-    superuser(
-        &world,
-        1,
-        &format!(
-            "update domicile.subject set state = 'arriving', fenced = true
+            ),
+        )
+        .await;
+    world
+        .superuser(
+            1,
+            &format!(
+                "update domicile.subject set state = 'arriving', fenced = true
                  where subject in ('{erased}', '{withdrawn}')"
-        ),
-    )
-    .await;
+            ),
+        )
+        .await;
     let plan = world.plan().await;
     let platform = world.platform(&plan).await;
     let (around, _stop) = surroundings();

@@ -21,11 +21,6 @@ use domicile_testkit::connect;
 use std::time::Duration;
 use world::{World, options, surroundings};
 
-async fn superuser(world: &World, site: usize, sql: &str) {
-    let client = connect(&world.databases[site].superuser_url).await.unwrap();
-    client.batch_execute(sql).await.unwrap();
-}
-
 async fn number(world: &World, site: usize, sql: &str) -> i64 {
     let client = connect(&world.databases[site].superuser_url).await.unwrap();
     client.query_one(sql, &[]).await.unwrap().get(0)
@@ -176,20 +171,17 @@ async fn an_application_at_a_home_does_not_deadlock_with_the_carrier() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reference_trigger_that_a_restore_switched_back_wrongly() {
     let (world, platform) = migrated("").await;
-    superuser(
-        &world,
-        0,
-        "alter table badges disable trigger all; alter table badges enable trigger all",
-    )
-    .await;
+    world
+        .superuser(
+            0,
+            "alter table badges disable trigger all; alter table badges enable trigger all",
+        )
+        .await;
     let plan = world.plan().await;
     prepare(&world.sites().await, &plan).await.unwrap();
-    superuser(
-        &world,
-        0,
-        "set session_replication_role = replica; insert into badges values (77, 'x')",
-    )
-    .await;
+    world
+        .superuser(0, "set session_replication_role = replica; insert into badges values (77, 'x')")
+        .await;
     again(&platform).await.unwrap();
     assert_eq!(world.sum("select count(*) from badges where id = 77").await, 3);
 }

@@ -1,15 +1,14 @@
 //! A random schema of the kind that can move, and what has to be said about it.
 
+use super::dialect::{Dialect, KeyType, LONG, NAMES};
 use super::dice::Dice;
 use super::rows::{self, Row};
-use super::values::{COLUMNS, GENERATED, LARGE, LOADED, LOADED_TYPES, NAMES, TYPES};
 use domicile_mover::people::ResidenceColumns;
 use domicile_mover::plan::{TableKind, TableRule, Wishes};
 use domicile_store::sql::ident;
 use std::collections::BTreeMap;
 
 pub(crate) const RESIDENCE: &str = "Land";
-const SCHEMAS: &[&str] = &["public", "Mixed Case", "two"];
 
 /// Columns that name a row of a table; the first of a table leads to the owner.
 pub(crate) struct Reference {
@@ -19,31 +18,17 @@ pub(crate) struct Reference {
     pub(crate) nullable: bool,
     /// Whether a foreign key says so; otherwise only the plan's rule does.
     pub(crate) declared: bool,
-    deferrable: bool,
+    pub(crate) deferrable: bool,
 }
 
-/// How a key column's values are made.
+/// How a table is partitioned.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum KeyType {
-    Identity,
-    Int,
-    Text,
-    Uuid,
-    Bytes,
-    Day,
-}
-
-impl KeyType {
-    fn sql(self) -> &'static str {
-        match self {
-            KeyType::Identity => "bigint generated always as identity",
-            KeyType::Int => "bigint",
-            KeyType::Text => "text",
-            KeyType::Uuid => "uuid",
-            KeyType::Bytes => "bytea",
-            KeyType::Day => "date",
-        }
-    }
+pub(crate) enum Parting {
+    None,
+    /// By hash, into so many; the first is attached with its columns the other way round.
+    Hash(usize),
+    /// By range, below a pivot and the rest, which is partitioned again.
+    Range,
 }
 
 /// A column that holds something, by type; the values to choose from.
@@ -54,7 +39,7 @@ pub(crate) struct Content {
 }
 
 pub(crate) struct Table {
-    schema: &'static str,
+    pub(crate) schema: &'static str,
     name: String,
     pub(crate) key: Vec<String>,
     /// Key columns that are the table's own, not a reference's.
@@ -62,19 +47,20 @@ pub(crate) struct Table {
     pub(crate) references: Vec<Reference>,
     pub(crate) content: Vec<Content>,
     /// A text column whose generated column is the last.
-    generated: Option<(String, &'static str)>,
+    pub(crate) generated: Option<(String, &'static str)>,
     /// A unique column that others may refer to instead of the key.
     pub(crate) code: Option<String>,
     /// Holds the key of somebody else, without a foreign key.
     pub(crate) soft: bool,
-    partitions: usize,
+    pub(crate) parting: Parting,
+    /// At SQLite: whether it is STRICT where its types are, and whether WITHOUT ROWID.
+    pub(crate) strict: bool,
+    pub(crate) without_rowid: bool,
     pub(crate) rows: Vec<Row>,
 }
 
-/// Types of the columns that references point to.
-type Types = BTreeMap<(usize, String), &'static str>;
-
 pub(crate) struct Schema {
+    pub(crate) dialect: &'static Dialect,
     pub(crate) tables: Vec<Table>,
     pub(crate) people: usize,
     /// Whether everybody has rows in every table.
@@ -85,14 +71,15 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    pub(crate) fn random(seed: u64) -> Schema {
+    pub(crate) fn random(seed: u64, dialect: &'static Dialect) -> Schema {
         let mut dice = Dice::of(seed);
         let mut schema = Schema {
+            dialect,
             tables: Vec::new(),
             people: 2 + dice.below(7),
             dense: dice.percent(50),
             loaded: dice.percent(50),
-            large: dice.percent(50).then(|| *dice.pick(LARGE)),
+            large: dice.percent(50).then(|| *dice.pick(dialect.large)),
         };
         for at in 0..3 + dice.below(6) {
             let table = schema.random_table(at, &mut dice);
@@ -112,43 +99,54 @@ impl Schema {
                 references.push(self.reference(at, true, &mut names, dice));
             }
         }
-        let kinds = [KeyType::Identity, KeyType::Int, KeyType::Text, KeyType::Uuid];
-        let mut own_key = vec![(names.take(dice), *dice.pick(&kinds))];
+        let mut own_key = vec![(names.take(dice), *dice.pick(self.dialect.keys))];
         if dice.percent(30) {
-            let wide = [KeyType::Int, KeyType::Text, KeyType::Bytes, KeyType::Day];
-            // Keys that are referred to are compared as text.
-            let exact = &wide[..if at == 0 { 2 } else { 4 }];
-            own_key.push((names.take(dice), *dice.pick(exact)));
+            // Keys that name a person are compared as text.
+            let second = self.dialect.second_keys;
+            let end = if at == 0 { self.dialect.exact_second_keys } else { second.len() };
+            own_key.push((names.take(dice), *dice.pick(&second[..end])));
         }
         let mut key: Vec<String> = own_key.iter().map(|(name, _)| name.clone()).collect();
-        if at > 0 && dice.percent(30) {
-            key.splice(0..0, references[0].columns.clone());
+        if let Some(first) = references.first_mut() {
+            if dice.percent(30) {
+                key.splice(0..0, first.columns.clone());
+            } else {
+                // Then rows can be nobody's.
+                first.nullable = dice.percent(30);
+            }
         }
         let mut content = Vec::new();
+        let strict = dice.percent(25);
+        let columns = if strict { self.dialect.strict_columns } else { self.dialect.columns };
         for _ in 0..1 + dice.below(7) {
-            let (type_name, values) = *dice.pick(COLUMNS);
+            let (type_name, values) = *dice.pick(columns);
             content.push(Content { name: names.take(dice), type_name, values });
-        }
-        if self.loaded && dice.percent(30) {
-            content.push(Content { name: names.take(dice), type_name: LOADED.0, values: LOADED.1 });
         }
         if let Some((type_name, _)) = self.large.filter(|_| dice.percent(50)) {
             content.push(Content { name: names.take(dice), type_name, values: &["1", "2"] });
         }
-        let texts = content.iter().find(|content| content.type_name == "text");
-        let generated = texts.map(|content| (content.name.clone(), *dice.pick(GENERATED)));
-        let partitions = if dice.percent(25) { 1 + dice.below(3) } else { 0 };
+        let texts = content.iter().find(|content| content.type_name.eq_ignore_ascii_case("text"));
+        let generated =
+            texts.map(|content| (content.name.clone(), *dice.pick(self.dialect.generated)));
+        let parting = match dice.below(6) {
+            0 => Parting::Hash(1 + dice.below(3)),
+            1 => Parting::Range,
+            _ => Parting::None,
+        };
+        let is_whole = parting == Parting::None;
         Table {
-            schema: SCHEMAS[dice.below(SCHEMAS.len())],
-            name: format!("{} {at}", dice.pick(NAMES)),
+            schema: self.dialect.schemas[dice.below(self.dialect.schemas.len())],
+            name: format!("{} {at}", if dice.percent(10) { LONG } else { *dice.pick(NAMES) }),
             key,
             own_key,
             references,
             content,
             generated,
-            code: (partitions == 0 && dice.percent(40)).then(|| names.take(dice)),
+            code: (is_whole && dice.percent(40)).then(|| names.take(dice)),
             soft: at > 0 && dice.percent(30),
-            partitions,
+            parting,
+            strict,
+            without_rowid: dice.percent(30),
             rows: Vec::new(),
         }
     }
@@ -189,11 +187,20 @@ impl Schema {
             let columns = (0..to_columns.len()).map(|n| format!("Back {n}")).collect();
             // A row can always name itself.
             let nullable = !(to == at || self.dense) || dice.percent(60);
-            let deferrable = !nullable || dice.percent(50);
+            let deferrable = dice.percent(50);
             let declared = true;
             let back = Reference { columns, to, to_columns, nullable, declared, deferrable };
             self.tables[at].references.push(back);
         }
+    }
+
+    /// Whether SQLite keeps a counter for one of its tables.
+    pub(crate) fn has_counter(&self) -> bool {
+        let counts = |table: &Table| {
+            let own = [(table.key[0].clone(), KeyType::Identity)];
+            table.own_key == own && table.key.len() == 1 && !table.without_rowid
+        };
+        self.tables.iter().any(counts)
     }
 
     pub(crate) fn wishes(&self) -> Wishes {
@@ -210,7 +217,7 @@ impl Schema {
             tables.insert(table.called(), rule);
         }
         let kind = Some(TableKind::Reference);
-        tables.insert("two.moods".to_owned(), TableRule { kind, ..TableRule::default() });
+        tables.insert(self.dialect.moods.to_owned(), TableRule { kind, ..TableRule::default() });
         Wishes {
             subjects: self.tables[0].called(),
             residence: ResidenceColumns::Code(RESIDENCE.to_owned()),
@@ -233,69 +240,10 @@ impl Schema {
         let is_short = |other: &Reference| self.level(other.to) <= self.level(own.to);
         !own.declared || others.iter().any(is_short)
     }
-
-    /// The schema's statements, without foreign keys; those come after the rows.
-    pub(crate) fn tables_sql(&self) -> String {
-        let mut sql = TYPES.to_owned();
-        if self.loaded {
-            sql.push_str(LOADED_TYPES);
-        }
-        sql.push_str(
-            "create schema two; create table two.moods (id int primary key, mood \"Mixed Case\".\"Mood\");",
-        );
-        let types = self.types();
-        for (at, table) in self.tables.iter().enumerate() {
-            sql.push_str(&table.create(at, &types));
-        }
-        sql
-    }
-
-    pub(crate) fn keys_sql(&self) -> String {
-        let mut sql = String::new();
-        for table in &self.tables {
-            sql.push_str(&format!(
-                "alter table {} add foreign key (mood) references two.moods;",
-                table.sql()
-            ));
-            for reference in table.references.iter().filter(|reference| reference.declared) {
-                sql.push_str(&format!(
-                    "alter table {} add foreign key ({}) references {} ({}){};\n\
-                     create index on {} ({});\n",
-                    table.sql(),
-                    list(&reference.columns),
-                    self.tables[reference.to].sql(),
-                    list(&reference.to_columns),
-                    if reference.deferrable { " deferrable initially deferred" } else { "" },
-                    table.sql(),
-                    list(&reference.columns)
-                ));
-            }
-        }
-        sql
-    }
-
-    fn types(&self) -> Types {
-        let mut types = Types::new();
-        for (at, table) in self.tables.iter().enumerate() {
-            for (name, kind) in &table.own_key {
-                let plain = if *kind == KeyType::Identity { "bigint" } else { kind.sql() };
-                types.insert((at, name.clone()), plain);
-            }
-            types.extend(table.code.iter().map(|code| ((at, code.clone()), "text")));
-            // A key may begin with the columns of the way to the owner, which are known by now.
-            for (column, target) in table.references.first().into_iter().flat_map(Reference::pairs)
-            {
-                if let Some(found) = types.get(&target).copied() {
-                    types.insert((at, column.clone()), found);
-                }
-            }
-        }
-        types
-    }
 }
 
 impl Reference {
-    fn pairs(&self) -> impl Iterator<Item = (&String, (usize, String))> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&String, (usize, String))> {
         self.columns.iter().zip(self.to_columns.iter().map(|column| (self.to, column.clone())))
     }
 }
@@ -304,7 +252,7 @@ impl Table {
     fn is_inexact(&self, column: &String, schema: &Schema) -> bool {
         let own = self.own_key.iter().find(|(name, _)| name == column);
         match own {
-            Some((_, kind)) => matches!(kind, KeyType::Bytes | KeyType::Day),
+            Some((_, kind)) => !kind.is_exact(),
             None => {
                 let first = self.references.first();
                 first.is_some_and(|reference| {
@@ -316,9 +264,25 @@ impl Table {
         }
     }
 
+    /// Its columns, where it has rows.
+    pub(crate) fn columns(&self) -> Vec<&str> {
+        let names = self.rows.first().into_iter().flat_map(|row| row.values.keys());
+        names.map(String::as_str).chain(self.generated.as_ref().map(|_| "made")).collect()
+    }
+
+    /// A column that a statement may set to a value.
+    pub(crate) fn written(&self, dice: &mut Dice) -> &str {
+        let references = self.references.iter().flat_map(|reference| &reference.columns);
+        let content = self.content.iter().map(|content| &content.name);
+        let keys = self.own_key.iter().filter(|(_, kind)| *kind != KeyType::Identity);
+        let keys = keys.map(|(name, _)| name);
+        let names: Vec<&String> = references.chain(content).chain(keys).collect();
+        names[dice.below(names.len())]
+    }
+
     /// As a user writes it.
     pub(crate) fn called(&self) -> String {
-        if self.schema == "public" {
+        if matches!(self.schema, "" | "public") {
             self.name.clone()
         } else {
             format!("{}.{}", self.schema, self.name)
@@ -326,63 +290,9 @@ impl Table {
     }
 
     pub(crate) fn sql(&self) -> String {
-        format!("{}.{}", ident(self.schema), ident(&self.name))
+        let schema = if self.schema.is_empty() { String::new() } else { ident(self.schema) + "." };
+        schema + &ident(&self.name)
     }
-
-    fn create(&self, at: usize, types: &Types) -> String {
-        // A dropped column leaves a hole in the numbers of the others.
-        let mut columns = vec!["hole int".to_owned()];
-        for (name, kind) in &self.own_key {
-            columns.push(format!("{} {} not null", ident(name), kind.sql()));
-        }
-        for reference in &self.references {
-            for (name, target) in reference.pairs() {
-                let null = if reference.nullable { "" } else { " not null" };
-                columns.push(format!("{} {}{null}", ident(name), types[&target]));
-            }
-        }
-        for content in &self.content {
-            columns.push(format!("{} {}", ident(&content.name), content.type_name));
-        }
-        if at == 0 {
-            columns.push(format!("{} text", ident(RESIDENCE)));
-        }
-        if let Some((of, expression)) = &self.generated {
-            let expression = expression.replace('@', &ident(of));
-            let is_number = expression.starts_with("length");
-            let is_float = expression.starts_with("case");
-            let kind = if is_number {
-                "int"
-            } else if is_float {
-                "float8"
-            } else {
-                "text"
-            };
-            columns.push(format!("made {kind} generated always as ({expression}) stored"));
-        }
-        if let Some(code) = &self.code {
-            columns.push(format!("{} text not null constraint \"code {at}\" unique", ident(code)));
-        }
-        columns.extend(self.soft.then(|| "somebody text".to_owned()));
-        columns.push("mood int".to_owned());
-        columns.push(format!("primary key ({})", list(&self.key)));
-        let sql = self.sql();
-        let by_hash = format!(" partition by hash ({})", ident(&self.key[0]));
-        let by_hash = if self.partitions > 0 { by_hash } else { String::new() };
-        let mut script = format!("create table {sql} ({}){by_hash};\n", columns.join(", "));
-        for part in 0..self.partitions {
-            script.push_str(&format!(
-                "create table \"Mixed Case\".\"part {at} {part}\" partition of {sql} \
-                 for values with (modulus {}, remainder {part});\n",
-                self.partitions
-            ));
-        }
-        script + &format!("alter table {sql} drop column hole;\n")
-    }
-}
-
-fn list(columns: &[String]) -> String {
-    columns.iter().map(|column| ident(column)).collect::<Vec<_>>().join(", ")
 }
 
 /// Column names that differ within a table.

@@ -1,7 +1,8 @@
 //! The rows of a random schema, which are kept to be compared with later.
 
+use super::dialect::KeyType;
 use super::dice::Dice;
-use super::generate::{KeyType, RESIDENCE, Schema, Table};
+use super::generate::{RESIDENCE, Reference, Schema, Table};
 use domicile_store::sql::{ident, literal};
 use std::collections::BTreeMap;
 
@@ -12,6 +13,9 @@ pub(crate) enum Value {
     /// An expression, for what is too long to be written.
     Sql(&'static str),
 }
+
+/// Has rows whose way to a person ends in NULL.
+const NOBODY: usize = usize::MAX;
 
 pub(crate) struct Row {
     /// Whose it is; only used to make rows, the oracle finds it out by itself.
@@ -34,8 +38,8 @@ impl Row {
 /// Rows for everybody; targets that are not there yet are chosen when all rows are.
 pub(crate) fn fill(schema: &mut Schema, dice: &mut Dice) {
     for at in 0..schema.tables.len() {
-        for person in 0..schema.people {
-            let least = usize::from(schema.dense);
+        for person in (0..schema.people).chain((at > 0).then_some(NOBODY)) {
+            let least = usize::from(schema.dense && person != NOBODY);
             let count = if at == 0 { 1 } else { least + dice.below(4 - least) };
             for _ in 0..count {
                 if let Some(row) = row(schema, at, person, dice) {
@@ -63,6 +67,7 @@ fn row(schema: &Schema, at: usize, person: usize, dice: &mut Dice) -> Option<Row
         let value = match is_large {
             _ if dice.percent(20) => Value::Null,
             Some((_, large)) if content.values.len() == 2 && dice.percent(10) => Value::Sql(large),
+            _ if schema.dialect.at_sqlite => Value::Sql(*dice.pick(content.values)),
             _ => Value::Text((*dice.pick(content.values)).to_owned()),
         };
         row.values.insert(content.name.clone(), value);
@@ -80,10 +85,16 @@ fn row(schema: &Schema, at: usize, person: usize, dice: &mut Dice) -> Option<Row
     }
     let mood = if dice.percent(50) { Value::Null } else { Value::Text("2".to_owned()) };
     row.values.insert("mood".to_owned(), mood);
-    for reference in table.references.iter().filter(|reference| reference.to < at) {
-        let target = choose(schema, reference.to, person, reference.nullable, dice);
+    let needs_later = |to: &Reference| to.to > at && !to.nullable;
+    if person == NOBODY && table.references.iter().any(needs_later) {
+        return None;
+    }
+    for (place, reference) in table.references.iter().filter(|to| to.to < at).enumerate() {
+        // A row of somebody's never lacks the way that leads to them.
+        let nullable = reference.nullable && (place > 0 || person == NOBODY);
+        let target = choose(schema, reference.to, person, nullable, dice);
         // Without a row to name there can be none that must name one.
-        if target.is_none() && !reference.nullable {
+        if target.is_none() && !nullable {
             return None;
         }
         row.targets.push(target);
@@ -117,15 +128,15 @@ fn choose_later_targets(schema: &mut Schema, at: usize, place: usize, dice: &mut
     }
 }
 
-fn name_target(
-    schema: &Schema,
-    row: &mut Row,
-    reference: &super::generate::Reference,
-    target: Option<usize>,
-) {
-    let found = target.map(|place| &schema.tables[reference.to].rows[place]);
-    for (column, theirs) in reference.columns.iter().zip(&reference.to_columns) {
-        let value = found.map_or(Value::Null, |found| found.values[theirs].clone());
+fn name_target(schema: &Schema, row: &mut Row, reference: &Reference, target: Option<usize>) {
+    let rows = &schema.tables[reference.to].rows;
+    let found = target.map(|place| &rows[place]);
+    for (place, (column, theirs)) in reference.columns.iter().zip(&reference.to_columns).enumerate()
+    {
+        // A key of several columns names nothing as soon as one of them is NULL.
+        let half = rows.first().filter(|_| place > 0);
+        let named = found.or(half).and_then(|row| row.values.get(theirs));
+        let value = named.cloned().unwrap_or(Value::Null);
         row.values.insert(column.clone(), value);
     }
 }
@@ -150,29 +161,36 @@ fn choose(
 /// As the server prints it.
 fn key_value(kind: KeyType, count: usize) -> String {
     match kind {
-        KeyType::Identity => format!("{}", count + 1),
+        KeyType::Identity | KeyType::Given | KeyType::Serial => format!("{}", count + 1),
+        KeyType::Int if count % 3 == 2 => format!("{}", 9_007_199_254_740_993 + count),
         KeyType::Int => format!("{}", i64::try_from(count).unwrap() * 7 - 10),
         KeyType::Text => format!("{{\"{count}\\', é\t%"),
         KeyType::Uuid => format!("00000000-0000-4000-8000-{count:012x}"),
         KeyType::Bytes => format!("\\x00ff{count:04x}"),
         KeyType::Day => format!("20{:02}-01-01", count % 100),
+        KeyType::One(_, values) => values[count % values.len()].to_owned(),
     }
 }
 
 /// The statements that put all rows in.
 pub(crate) fn inserts(schema: &Schema) -> String {
-    let mut sql = "insert into two.moods values (1, ''), (2, 'GRÜN');".to_owned();
+    let moods = schema.dialect.moods;
+    let mut sql = format!("insert into {moods} values (1, ''), (2, 'GRÜN');\n");
+    let overriding = if schema.dialect.at_sqlite { "" } else { "overriding system value" };
     for table in &schema.tables {
         for row in &table.rows {
             let names: Vec<String> = row.values.keys().map(|name| ident(name)).collect();
             let values = row.values.values().map(|value| match value {
                 Value::Null => "null".to_owned(),
-                Value::Text(text) => literal(text),
+                Value::Text(text) => match text.strip_prefix("\\x") {
+                    Some(hex) if schema.dialect.at_sqlite => format!("x'{hex}'"),
+                    _ => literal(text),
+                },
                 Value::Sql(expression) => (*expression).to_owned(),
             });
             let values: Vec<String> = values.collect();
             sql.push_str(&format!(
-                "insert into {} ({}) overriding system value values ({});\n",
+                "insert into {} ({}) {overriding} values ({});\n",
                 table.sql(),
                 names.join(", "),
                 values.join(", ")

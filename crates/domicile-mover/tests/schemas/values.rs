@@ -1,4 +1,19 @@
-//! Types and the values that are easily lost on the way.
+//! PostgreSQL's types and the values that are easily lost on the way.
+
+use super::dialect::{Columns, Dialect, KeyType};
+
+pub(crate) static POSTGRES: Dialect = Dialect {
+    at_sqlite: false,
+    schemas: &["public", "Mixed Case", "two"],
+    moods: "two.moods",
+    keys: KEYS,
+    second_keys: SECOND_KEYS,
+    exact_second_keys: 2,
+    columns: COLUMNS,
+    strict_columns: COLUMNS,
+    large: LARGE,
+    generated: GENERATED,
+};
 
 /// Types of the platform's own, in a schema that holds no table as well.
 pub(crate) const TYPES: &str = r#"
@@ -6,16 +21,42 @@ create schema "Mixed Case"; create schema "types";
 create type "Mixed Case"."Mood" as enum ('', 'so so', 'it''s "fine"', 'GRÜN');
 create domain "types".short as varchar(40) default 'x' check (value <> 'forbidden');
 create domain "Mixed Case"."Count" as bigint check (value >= 0);
+create type "types".floats as range (subtype = double precision, subtype_diff = float8mi,
+    multirange_type_name = "types"."many floats");
+create type "types"."Counts" as range (subtype = "Mixed Case"."Count");
+create domain "types".span as "types".floats check (not isempty(value));
 create type "types"."Point, or so" as ("X" int, "why?" text, mood "Mixed Case"."Mood");
 "#;
 
-/// A type that `prepare` does not write: only where the schema was loaded at both sites.
-pub(crate) const LOADED_TYPES: &str =
-    "create type \"types\".floats as range (subtype = double precision);";
-pub(crate) const LOADED: (&str, &[&str]) =
-    ("\"types\".floats", &["[-0,NaN)", "(,)", "empty", "[1e-300,Infinity]"]);
+const KEYS: &[KeyType] = &[
+    KeyType::Identity,
+    KeyType::Given,
+    KeyType::Serial,
+    KeyType::Int,
+    KeyType::Text,
+    KeyType::Uuid,
+];
 
-pub(crate) const COLUMNS: &[(&str, &[&str])] = &[
+const SECOND_KEYS: &[KeyType] = &[
+    KeyType::Int,
+    KeyType::Text,
+    KeyType::Bytes,
+    KeyType::Day,
+    KeyType::One("numeric", &["NaN", "1.10", "1.1000", "Infinity", "0.00"]),
+    KeyType::One("interval", &["1 mon", "30 days", "720:00:00"]),
+    KeyType::One("boolean", &["true", "false"]),
+    KeyType::One("timestamptz", &["infinity", "-infinity", "2024-12-31 23:59:59.999999+00"]),
+    KeyType::One("\"Mixed Case\".\"Mood\"", &["", "so so", "it's \"fine\"", "GRÜN"]),
+    KeyType::One("\"types\".short", &["", "y", "NULL"]),
+    KeyType::One("int4range", &["empty", "(,)", "[1,2)"]),
+    KeyType::One("\"types\".floats", &["[-0,NaN)", "(,)", "empty"]),
+    KeyType::One("text[]", &["{}", "{NULL}", "{\"\",\"a\\\"b,\"}"]),
+    KeyType::One("\"types\".\"Point, or so\"", &["(,,)", "(-1,\"a\"\"b,c\",\"so so\")"]),
+    KeyType::One("inet", &["10.0.0.1/8", "::1/128"]),
+    KeyType::One("character(5)", &["ab", ""]),
+];
+
+const COLUMNS: Columns = &[
     ("text", &["", " ", "NULL", "\\N", "\\.", "a\tb\nc\r", "'\"", "é e\u{301} 𝄞", "(,)", "{}"]),
     ("varchar(9)", &["", "ends in ", "NULL"]),
     ("char(5)", &["", "ab", "abcde"]),
@@ -59,34 +100,24 @@ pub(crate) const COLUMNS: &[(&str, &[&str])] = &[
     ("\"types\".short", &["", "y", "NULL"]),
     ("\"types\".short[]", &["{\"\",NULL,a}"]),
     ("\"Mixed Case\".\"Count\"", &["0", "9223372036854775807"]),
+    ("\"types\".floats", &["[-0,NaN)", "(,)", "empty", "[1e-300,Infinity]"]),
+    ("\"types\".\"many floats\"", &["{}", "{[-0,1),[2,NaN)}"]),
+    ("\"types\".\"Counts\"", &["empty", "[0,9223372036854775807)"]),
+    ("\"types\".span[]", &["{\"(,)\",NULL,\"[-0,1]\"}"]),
     ("\"types\".\"Point, or so\"", &["(,,)", "(1,\"\",)", "(-1,\"a\"\"b,c\\\\\",\"so so\")"]),
     ("\"types\".\"Point, or so\"[]", &["{}", "{NULL,\"(,,)\",\"(1,\\\"\\\",GRÜN)\"}"]),
 ];
 
 /// Values of about a megabyte, which are stored out of line: compressible and not.
-pub(crate) const LARGE: &[(&str, &str)] = &[
+const LARGE: &[(&str, &str)] = &[
     ("text", "(select string_agg(md5(n::text), '') from generate_series(1, 32768) n)"),
     ("text", "repeat('long ', 220000)"),
     ("bytea", "(select string_agg(sha256(n::text::bytea), '') from generate_series(1, 33000) n)"),
     ("jsonb", "(select jsonb_agg(md5(n::text)) from generate_series(1, 28000) n)"),
 ];
 
-/// Names that must be quoted, or look as if they need not.
-pub(crate) const NAMES: &[&str] = &[
-    "plain",
-    "Mixed",
-    "select",
-    "with space",
-    "qu\"ote",
-    "per%cent",
-    "$1",
-    "naïve",
-    "a,b",
-    "it's",
-];
-
 /// Expressions for generated columns over a text column of that name.
-pub(crate) const GENERATED: &[&str] = &[
+const GENERATED: &[&str] = &[
     "length(@)",
     "upper(coalesce(@, 'none'))",
     "(@ || '-0')::text",
