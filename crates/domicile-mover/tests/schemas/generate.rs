@@ -123,7 +123,12 @@ impl Schema {
             content.push(Content { name: names.take(dice), type_name, values });
         }
         if let Some((type_name, _)) = self.large.filter(|_| dice.percent(50)) {
-            content.push(Content { name: names.take(dice), type_name, values: &["1", "2"] });
+            let values: &[&str] = match (self.dialect.at_sqlite, type_name) {
+                (false, _) => &["1", "2"],
+                (true, "BLOB") => &["x'31'", "x''"],
+                (true, _) => &["'1'", "''"],
+            };
+            content.push(Content { name: names.take(dice), type_name, values });
         }
         let texts = content.iter().find(|content| content.type_name.eq_ignore_ascii_case("text"));
         let generated =

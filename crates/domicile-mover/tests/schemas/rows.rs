@@ -67,7 +67,9 @@ fn row(schema: &Schema, at: usize, person: usize, dice: &mut Dice) -> Option<Row
         let value = match is_large {
             _ if dice.percent(20) => Value::Null,
             Some((_, large)) if content.values.len() == 2 && dice.percent(10) => Value::Sql(large),
-            _ if schema.dialect.at_sqlite => Value::Sql(*dice.pick(content.values)),
+            _ if schema.dialect.at_sqlite => {
+                Value::Sql(content.values[dice.below(content.values.len())])
+            }
             _ => Value::Text((*dice.pick(content.values)).to_owned()),
         };
         row.values.insert(content.name.clone(), value);
