@@ -96,6 +96,27 @@ pub struct Cluster {
 impl Cluster {
     /// Makes a cluster in a directory of its own and starts it on a free loopback port.
     pub fn start(options: Options) -> Result<Self> {
+        let mut cluster = Self::without_files()?;
+        cluster.init(&options)?;
+        cluster.start_on_a_free_port()?;
+        wait_for(server::make_roles(&cluster.address()))?;
+        Ok(cluster)
+    }
+
+    /// Makes a streaming standby of this cluster, asynchronous and called `standby`.
+    pub fn standby(&self) -> Result<Self> {
+        let mut standby = Self::without_files()?;
+        let port = self.port.to_string();
+        let from = ["-R", "-c", "fast", "-h", "127.0.0.1", "-U", SUPERUSER_ROLE, "-p", &port, "-D"];
+        standby.run("pg_basebackup", from, &standby.data_dir)?;
+        let socket_dir = standby.make_socket_dir()?;
+        let own = [("cluster_name", "standby"), ("unix_socket_directories", &socket_dir)];
+        standby.append_settings(&lines(own))?;
+        standby.start_on_a_free_port()?;
+        Ok(standby)
+    }
+
+    fn without_files() -> Result<Self> {
         let binaries = Binaries::find()?;
         let account = Account::for_this_process()?;
         let temporary = tempfile::Builder::new().prefix("domicile-pg-").tempdir()?;
@@ -108,11 +129,7 @@ impl Cluster {
         stop_server.push(data_dir.clone().into());
         let warden = Warden::over(temporary, &stop_server)?;
 
-        let mut cluster = Self { binaries, account, home, data_dir, port: 0, _warden: warden };
-        cluster.init(&options)?;
-        cluster.start_on_a_free_port()?;
-        wait_for(server::make_roles(&cluster.address()))?;
-        Ok(cluster)
+        Ok(Self { binaries, account, home, data_dir, port: 0, _warden: warden })
     }
 
     /// The loopback port; the same for the cluster's whole life.
@@ -187,9 +204,7 @@ impl Cluster {
     }
 
     fn init(&self, options: &Options) -> Result<()> {
-        let socket_dir = self.home.join("socket");
-        std::fs::create_dir(&socket_dir)?;
-        self.account.take_over(&socket_dir)?;
+        let socket_dir = self.make_socket_dir()?;
         self.run(
             "initdb",
             [
@@ -205,10 +220,21 @@ impl Cluster {
             ],
             &self.data_dir,
         )?;
+        self.append_settings(&settings_text(options, &socket_dir))
+    }
+
+    fn make_socket_dir(&self) -> Result<String> {
+        let socket_dir = self.home.join("socket");
+        std::fs::create_dir(&socket_dir)?;
+        self.account.take_over(&socket_dir)?;
+        Ok(socket_dir.to_string_lossy().into_owned())
+    }
+
+    fn append_settings(&self, text: &str) -> Result<()> {
         OpenOptions::new()
             .append(true)
             .open(self.data_dir.join("postgresql.conf"))?
-            .write_all(settings_text(options, &socket_dir).as_bytes())
+            .write_all(text.as_bytes())
             .context("writing postgresql.conf")
     }
 
@@ -282,12 +308,11 @@ impl Cluster {
     }
 }
 
-fn settings_text(options: &Options, socket_dir: &Path) -> String {
+fn settings_text(options: &Options, socket_dir: &str) -> String {
     let switch = if options.fsync { "on" } else { "off" };
-    let socket_dir = socket_dir.to_string_lossy();
     let fixed = [
         ("listen_addresses", "127.0.0.1"),
-        ("unix_socket_directories", &*socket_dir),
+        ("unix_socket_directories", socket_dir),
         ("max_prepared_transactions", "20"),
         ("max_connections", "200"),
         ("wal_level", "logical"),
@@ -298,9 +323,13 @@ fn settings_text(options: &Options, socket_dir: &Path) -> String {
         ("synchronous_commit", "on"),
         ("full_page_writes", switch),
     ];
-    let mut text = String::from("\n# domicile-testkit\n");
     let further = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in fixed.into_iter().chain(further) {
+    lines(fixed.into_iter().chain(further))
+}
+
+fn lines<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::from("\n# domicile-testkit\n");
+    for (name, value) in settings {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
     }
@@ -325,7 +354,7 @@ mod tests {
     #[test]
     fn the_callers_settings_come_last_and_are_quoted() {
         let options = Options::for_benchmarks().with("application_name", "it's");
-        let text = settings_text(&options, Path::new("/tmp/s"));
+        let text = settings_text(&options, "/tmp/s");
         assert!(text.contains("fsync = 'on'\n"));
         assert!(text.ends_with("application_name = 'it''s'\n"));
     }

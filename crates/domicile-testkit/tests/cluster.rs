@@ -101,3 +101,21 @@ fn assert_gone(home: &Path, port: u16) {
     assert!(!home.exists(), "{} is left", home.display());
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "a server listens on {port}");
 }
+
+#[tokio::test]
+async fn a_standby_follows_until_its_replay_is_paused() {
+    let primary = Cluster::start(Options::for_tests()).unwrap();
+    let standby = primary.standby().unwrap();
+    let (here, there) = (primary.superuser_url("postgres"), standby.superuser_url("postgres"));
+    let (here, there) = (connect(&here).await.unwrap(), connect(&there).await.unwrap());
+    here.batch_execute("create table followed (id int)").await.unwrap();
+    let has_it = "select to_regclass('followed') is not null";
+    let began = Instant::now();
+    while !there.query_one(has_it, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(began.elapsed() < Duration::from_secs(60), "the standby does not follow");
+    }
+    there.batch_execute("select pg_wal_replay_pause()").await.unwrap();
+    let name = "select application_name from pg_stat_replication";
+    assert_eq!(here.query_one(name, &[]).await.unwrap().get::<_, String>(0), "standby");
+    assert!(there.batch_execute("create table written_there (id int)").await.is_err());
+}
