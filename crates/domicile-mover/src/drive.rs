@@ -1,6 +1,7 @@
 //! Carrying out what a batch's state machine asks for.
 
 mod ship;
+mod waits;
 
 use crate::error::Result;
 use crate::reference::Carrier;
@@ -16,6 +17,8 @@ use tokio::time::MissedTickBehavior;
 const RETRIES: u32 = 5;
 /// The pause between two looks at a horizon or two tries at a decision.
 const LOOK_EVERY: Duration = Duration::from_millis(3);
+/// How often it is told who holds up a batch.
+const TELL_EVERY: Duration = Duration::from_secs(3);
 /// Time since a fixed moment; passed in, so that nothing below the binaries reads a clock.
 pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 
@@ -34,6 +37,8 @@ macro_rules! retry {
         }
     }};
 }
+
+pub(crate) use waits::Waits;
 
 /// The two ends of a batch, and what both need to know.
 pub struct Lane {
@@ -78,6 +83,8 @@ pub struct BatchReport {
     pub handovers: Vec<Duration>,
     /// Where the time went.
     pub spent: Spent,
+    /// Older transactions that were waited for.
+    pub(crate) waits: Waits,
 }
 
 /// A batch on its way through a lane.
@@ -214,27 +221,32 @@ impl Drive<'_> {
         } else {
             self.lane.target.start_horizon().await?;
         }
+        let lane = &self.lane;
+        let site = if at_source { &lane.source_name } else { &lane.target_name }.clone();
         let mut ticks = pace();
-        let mut looks: u32 = 0;
+        let mut looked_at = (self.lane.clock)();
+        let mut told_at = looked_at;
         loop {
             let horizon = if at_source {
                 self.lane.source.look_at_horizon().await?
             } else {
                 self.lane.target.look_at_horizon().await?
             };
+            let now = (self.lane.clock)();
             match horizon {
                 Horizon::Passed => return Ok(Some(Answer::Done)),
                 Horizon::Waiting { blockers } if !blockers.is_empty() => {
-                    looks += 1;
-                    if looks.is_multiple_of(1000) {
-                        let site =
-                            if at_source { &self.lane.source_name } else { &self.lane.target_name };
+                    self.report.waits.note(&site, &blockers, now - looked_at);
+                    if now - told_at >= TELL_EVERY {
+                        told_at = now;
+                        let blockers: Vec<&str> = blockers.iter().map(|b| &*b.words).collect();
                         tracing::warn!(%site, ?blockers, "still waiting for older transactions");
                     }
                     ticks.tick().await;
                 }
                 Horizon::Waiting { .. } => {}
             }
+            looked_at = now;
             if *stop.borrow() {
                 return Ok(None);
             }

@@ -52,6 +52,19 @@ pub struct RefusedChange {
     pub reason: String,
 }
 
+/// Somebody for whom batches waited before they were copied.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WaitedFor {
+    /// The site.
+    pub site: String,
+    /// The server's process, where it is one.
+    pub process: Option<i32>,
+    /// Who it is, as last seen: process, age, and the beginning of its statement.
+    pub who: String,
+    /// Seconds, summed over lanes.
+    pub seconds: f64,
+}
+
 /// What one run of `migrate` did. JSON fields are extended, never renamed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct MigrateReport {
@@ -90,6 +103,8 @@ pub struct MigrateReport {
     pub stopped: bool,
     /// Where the time went, in seconds over all lanes.
     pub spent: Spent,
+    /// Older transactions that held batches up for a second or more, longest first; a hundred of them.
+    pub waited_for: Vec<WaitedFor>,
     /// Who failed, and why.
     pub failures: Vec<Failure>,
     /// Changes of reference rows that are set aside since a site could not apply them, the first

@@ -20,8 +20,8 @@ pub use catalog::{Catalog, Column, ForeignKey, Table, TableName};
 pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable, Referrer, SharedTable};
 pub use error::{Error, Kind, Result};
 pub use site::{
-    Announcement, Applied, Arrival, ByteStream, Change, Claim, Decision, Departure, Directive,
-    Engine, Erased, ErasedMove, Extent, Finding, Horizon, Installation, JournalEntry, KeyRemoval,
-    Outcome, Person, PersonStream, Reference, ReferenceChanges, ReferenceNote, RowsRead, Rung,
-    RungState, Sample, Sharing, Site, Standing, Stray, TableDigest, Touched,
+    Announcement, Applied, Arrival, Blocker, ByteStream, Change, Claim, Decision, Departure,
+    Directive, Engine, Erased, ErasedMove, Extent, Finding, Horizon, Installation, JournalEntry,
+    KeyRemoval, Outcome, Person, PersonStream, Reference, ReferenceChanges, ReferenceNote,
+    RowsRead, Rung, RungState, Sample, Sharing, Site, Standing, Stray, TableDigest, Touched,
 };

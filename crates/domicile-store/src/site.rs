@@ -30,10 +30,10 @@ use std::time::Duration;
 
 pub use erasure::{ErasedMove, Rung, RungState};
 pub use records::{
-    Announcement, Applied, Change, Decision, Directive, Engine, Erased, Extent, Finding, Horizon,
-    Installation, JournalEntry, KeyRemoval, Outcome, Person, REFUSED_NAMED_MAX, ReferenceChanges,
-    ReferenceNote, RowsRead, SAMPLED_CHARS_MAX, Sample, Sharing, Standing, Stray, TableDigest,
-    Touched,
+    Announcement, Applied, Blocker, Change, Decision, Directive, Engine, Erased, Extent, Finding,
+    Horizon, Installation, JournalEntry, KeyRemoval, Outcome, Person, REFUSED_NAMED_MAX,
+    ReferenceChanges, ReferenceNote, RowsRead, SAMPLED_CHARS_MAX, Sample, Sharing, Standing, Stray,
+    TableDigest, Touched,
 };
 
 /// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.

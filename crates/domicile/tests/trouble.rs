@@ -24,6 +24,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use world::World;
 
 /// Six people of twelve are to move.
@@ -205,4 +206,36 @@ async fn a_schema_that_changes_in_the_middle_decides_nobody_wrongly() {
     }
     trouble.ok(&["prepare"]).await;
     trouble.finishes(PEOPLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_transaction_is_named_while_it_holds_the_move_up_and_in_the_report() {
+    let trouble = Trouble::with(12, None).await;
+    trouble.ok(&["prepare"]).await;
+    let app = trouble.world.app(0).await;
+    // Of somebody who stays.
+    app.batch_execute("begin; update users set writes = writes + 1 where id = 2").await.unwrap();
+    let process: i32 = app.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    let mut command = domicile(&trouble.config, &["migrate"]);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(running.stderr.take().unwrap()).lines();
+    let named = loop {
+        let line = said.next_line().await.unwrap().expect("it waits, and says for whom");
+        if line.contains("still waiting for older transactions") {
+            break line;
+        }
+    };
+    assert!(named.contains("iad1") && named.contains(&format!("process {process}, ")), "{named}");
+    app.batch_execute("commit").await.unwrap();
+    let ended = running.wait_with_output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(0));
+    let report: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let waited = &report["waited_for"][0];
+    assert_eq!(
+        (&waited["site"], &waited["process"]),
+        (&"iad1".into(), &process.into()),
+        "{report}"
+    );
+    assert!(waited["seconds"].as_f64().unwrap() > 2.0, "{waited}");
+    assert!(waited["who"].as_str().unwrap().contains("select pg_backend_pid()"), "{waited}");
 }

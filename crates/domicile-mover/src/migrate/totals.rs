@@ -1,7 +1,7 @@
 //! Adding batches up.
 
 use super::listing::Listing;
-use crate::drive::BatchReport;
+use crate::drive::{BatchReport, Waits};
 use crate::erase::ErasureReport;
 use crate::report::{Failure, MigrateReport, Spread};
 use domicile_model::{MoveId, Subject};
@@ -15,6 +15,7 @@ pub(super) struct Totals {
     pauses: Spread,
     handovers: Spread,
     arrived: BTreeMap<MoveId, u64>,
+    waits: Waits,
     /// People who could not be moved in this round.
     not_moved: Vec<Failure>,
     pub(super) to_move: u64,
@@ -37,6 +38,7 @@ impl Totals {
         report.spent.comparing += batch.spent.comparing;
         report.spent.deciding += batch.spent.deciding;
         self.withdrawn += batch.withdrawn;
+        self.waits.add(batch.waits);
         batch.pauses.into_iter().for_each(|pause| self.pauses.add(pause));
         batch.handovers.into_iter().for_each(|handover| self.handovers.add(handover));
         *self.arrived.entry(move_id).or_insert(0) += batch.rows;
@@ -127,6 +129,7 @@ impl Tally {
         report.failures.extend(erased.failures);
         report.pause_ms = totals.pauses.percentiles();
         report.handover_ms = totals.handovers.percentiles();
+        report.waited_for = totals.waits.told();
         report
     }
 }

@@ -7,7 +7,7 @@
 
 use super::session::{APPLICATION, Session};
 use crate::error::Result;
-use crate::site::Horizon;
+use crate::site::{Blocker, Horizon};
 use std::collections::BTreeSet;
 
 /// Who holds a writing lock on an owned table: the virtual transaction, which for a prepared one
@@ -25,7 +25,7 @@ WHERE l.locktype = 'relation' AND l.granted
 
 /// Whose snapshot is older than the bound. VACUUM's is not used to write rows.
 const SNAPSHOTS: &str = "
-SELECT pg_catalog.format('process %s, snapshot of %s s: %s', a.pid,
+SELECT a.pid, pg_catalog.format('process %s, snapshot of %s s: %s', a.pid,
         pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)),
         pg_catalog.left(a.query, 80))
 FROM pg_catalog.pg_stat_activity a
@@ -54,8 +54,7 @@ pub(super) struct Wait {
 
 struct Holder {
     transaction: String,
-    is_prepared: bool,
-    words: String,
+    blocker: Blocker,
 }
 
 async fn holders(session: &Session) -> Result<Vec<Holder>> {
@@ -65,8 +64,7 @@ async fn holders(session: &Session) -> Result<Vec<Holder>> {
         .iter()
         .map(|row| Holder {
             transaction: row.get(0),
-            is_prepared: row.get::<_, Option<i32>>(1).is_none(),
-            words: row.get(2),
+            blocker: Blocker { process: row.get(1), words: row.get(2) },
         })
         .collect())
 }
@@ -107,31 +105,33 @@ impl Wait {
         Ok(Horizon::Passed)
     }
 
-    async fn blockers(&mut self, session: &Session) -> Result<Vec<String>> {
+    async fn blockers(&mut self, session: &Session) -> Result<Vec<Blocker>> {
         let now = holders(session).await?;
-        let old: Vec<String> = now
+        let old: Vec<Blocker> = now
             .iter()
             .filter(|holder| self.holders.contains(&holder.transaction))
-            .map(|holder| holder.words.clone())
+            .map(|holder| holder.blocker.clone())
             .collect();
         if !old.is_empty() {
             return Ok(old);
         }
         // Whoever prepared while we waited is listed now, after all others of before have ended.
         let listed = self.prepared.get_or_insert_with(|| {
-            now.iter().filter(|h| h.is_prepared).map(|h| h.transaction.clone()).collect()
+            let prepared = now.iter().filter(|h| h.blocker.process.is_none());
+            prepared.map(|h| h.transaction.clone()).collect()
         });
-        let mut found: Vec<String> = now
+        let mut found: Vec<Blocker> = now
             .iter()
             .filter(|holder| listed.contains(&holder.transaction))
-            .map(|holder| holder.words.clone())
+            .map(|holder| holder.blocker.clone())
             .collect();
         let rows = session
             .client
             .query(SNAPSHOTS, &[&APPLICATION, &self.bound])
             .await
             .map_err(|e| session.failed(e))?;
-        found.extend(rows.iter().map(|row| row.get::<_, String>(0)));
+        let snapshots = rows.iter();
+        found.extend(snapshots.map(|row| Blocker { process: row.get(0), words: row.get(1) }));
         Ok(found)
     }
 }

@@ -64,9 +64,18 @@ pub enum Horizon {
     Passed,
     /// These still are; look again.
     Waiting {
-        /// Who holds it up, in words: process, age, and the beginning of its statement.
-        blockers: Vec<String>,
+        /// Who holds it up.
+        blockers: Vec<Blocker>,
     },
+}
+
+/// Somebody who was writing, or had a snapshot, before an announcement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// The server's process; none of a prepared transaction, nor at SQLite.
+    pub process: Option<i32>,
+    /// Who it is: process, age, and the beginning of its statement.
+    pub words: String,
 }
 
 /// A row that changed while its owner was moving.

@@ -7,7 +7,7 @@
 //! lock all the same: they prove that it can be had, and keep both engines' callers alike.
 
 use crate::error::Result;
-use crate::site::Horizon;
+use crate::site::{Blocker, Horizon};
 use crate::sqlite::connection::{Db, roll_back};
 use crate::sqlite::decision::{begin_within, commit};
 use std::time::Duration;
@@ -30,7 +30,6 @@ pub(super) async fn look(db: &Db, looks: &mut u32) -> Result<Horizon> {
     if *looks >= 2 {
         return Ok(Horizon::Passed);
     }
-    let blockers =
-        if clean { Vec::new() } else { vec!["another connection is writing".to_owned()] };
-    Ok(Horizon::Waiting { blockers })
+    let writer = || Blocker { process: None, words: "another connection is writing".to_owned() };
+    Ok(Horizon::Waiting { blockers: (!clean).then(writer).into_iter().collect() })
 }

@@ -2,7 +2,7 @@
 
 use crate::conformance::support::{End, Lane, Stage, look_again, pass_target, people, refused};
 use crate::postgres_bed::PostgresBed;
-use domicile_store::Horizon;
+use domicile_store::{Blocker, Horizon};
 use domicile_testkit::connect;
 
 type PostgresStage = Stage<PostgresBed>;
@@ -99,7 +99,7 @@ async fn announced(stage: &PostgresStage) -> Lane {
 }
 
 /// Asserts that the horizon does not pass, however often one looks.
-async fn held_up(lane: &mut Lane) -> Vec<String> {
+async fn held_up(lane: &mut Lane) -> Vec<Blocker> {
     let mut held_up_by = Vec::new();
     for _ in 0..5 {
         match lane.from.look_at_horizon().await.unwrap() {
@@ -132,8 +132,9 @@ async fn a_writer_from_before_is_waited_for_and_named() {
     let mut lane = announced(&stage).await;
     let blockers = held_up(&mut lane).await;
     let process = app.rows("select pg_backend_pid()::text").await.remove(0);
-    let named = |words: &String| {
+    let named = |Blocker { process: number, words }: &Blocker| {
         // Who it is, how long it has been there, and what it last did.
+        assert_eq!(number.map(|number| number.to_string()).as_ref(), Some(&process));
         let rest = words.strip_prefix(&format!("process {process}, "));
         let age = rest.and_then(|rest| rest.split_once(" s: "));
         age.is_some_and(|(age, query)| {

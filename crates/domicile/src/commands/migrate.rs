@@ -139,6 +139,16 @@ pub(super) fn set_aside(text: &mut String, refused: &[RefusedChange]) {
     }
 }
 
+/// Whom the run waited for.
+fn manners(text: &mut String, report: &MigrateReport) {
+    if !report.waited_for.is_empty() {
+        text.push_str("\nwaited for older transactions\n");
+    }
+    for wait in report.waited_for.iter().take(NAMED) {
+        text.push_str(&format!("  {}: {:.1} s for {}\n", wait.site, wait.seconds, wait.who));
+    }
+}
+
 fn exit(report: &MigrateReport) -> Exit {
     let is_well = report.failed == 0 && report.failures.is_empty();
     if is_well { Exit::Ok } else { Exit::Failed }
@@ -184,6 +194,7 @@ fn text(report: &MigrateReport) -> String {
         row("deciding", seconds(spent.deciding)),
         row("erasing", seconds(spent.erasing)),
     ]));
+    manners(&mut text, report);
     list(&mut text, "not moved", &report.failures);
     set_aside(&mut text, &report.reference_refused);
     text
