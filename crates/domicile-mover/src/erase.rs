@@ -62,6 +62,8 @@ pub(crate) struct Eraser<'a> {
     /// What has been seen of each source's refusals, by place.
     pub(crate) refusals: BTreeMap<usize, Quiet>,
     pub(crate) pacer: Pacer,
+    /// Where rows were deleted last, and how long it took.
+    pub(crate) worked: Option<(usize, Duration)>,
     pub(crate) stop: Stop,
     pub(crate) departures: BTreeMap<usize, Box<dyn Departure>>,
     pub(crate) has_warned: bool,
@@ -164,11 +166,6 @@ impl Eraser<'_> {
         while !left.is_empty() {
             let people = self.pacer.people_with(limit / 3 * 2).min(left.len());
             let (now, later) = left.split_at(people);
-            self.pacer.wait(&mut self.stop).await;
-            if *self.stop.borrow() {
-                // The journals say what is left; the next run erases it.
-                break;
-            }
             rows += self.erase_group(erasure, now, limit).await?;
             left = later;
         }
@@ -191,20 +188,27 @@ impl Eraser<'_> {
         let mut rows = 0;
         let mut tries = 0;
         loop {
+            if let Some((at, worked)) = self.worked.take() {
+                self.pacer.rest(worked, &[at], &mut self.stop).await;
+            }
+            self.pacer.wait(&mut self.stop).await;
+            if *self.stop.borrow() {
+                // The journals say what is left; the next run erases it.
+                return Ok(rows);
+            }
+            let began = (self.clock)();
             match departure.erase(erasure.move_id, group, limit).await {
                 Ok(erased) => {
                     rows += erased.rows;
                     tries = 0;
+                    let worked = (self.clock)() - began;
+                    self.worked = Some((erasure.source, worked));
                     let people = if erased.finished { group.len() as u64 } else { 0 };
-                    self.pacer.spend(erased.rows, 0, people);
+                    self.pacer.spend(erased.rows, 0, people, worked);
                     if erased.finished {
                         return Ok(rows);
                     }
                     let_go(&erased).await;
-                    self.pacer.wait(&mut self.stop).await;
-                    if *self.stop.borrow() {
-                        return Ok(rows);
-                    }
                 }
                 Err(error) if error.kind() == Kind::RetryNow && tries < RETRIES => tries += 1,
                 Err(error) => return Err(error.into()),

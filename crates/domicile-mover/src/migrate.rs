@@ -10,7 +10,7 @@ mod withdraw;
 use crate::drive::{Clock, Stop, not_taken_back};
 use crate::erase::{Due, Eraser, let_go, rows_at_once};
 use crate::error::{Error, Result};
-use crate::pace::{Limits, Pacer};
+use crate::pace::{Bounds, Limits, Manners, Pacer};
 use crate::people::{Directives, Platform};
 use crate::prepare::installation;
 use crate::recover::{self, Found};
@@ -18,6 +18,7 @@ use crate::reference::{Carrier, standing, told};
 use crate::report::{Failure, MigrateReport};
 use domicile_model::{MoveId, State, Subject};
 use domicile_store::{Claim, Engine, Kind};
+use futures_util::future;
 use jiff::{SignedDuration, Timestamp};
 use lanes::{Shared, run_lanes};
 use listing::list;
@@ -48,6 +49,12 @@ pub struct Options {
     pub rows_per_second: Option<u64>,
     /// How many bytes may be copied in a second; `None` for no limit.
     pub bytes_per_second: Option<u64>,
+    /// By how much a replica of a site may fall behind, beyond the least it was behind in this run,
+    /// before work rests.
+    pub max_replica_lag: Duration,
+    /// By how many dead rows a table may grow before work rests, where they are also more than two
+    /// fifths of the living.
+    pub max_dead_rows: u64,
     /// Announce this person and nobody else; what is under way is finished all the same.
     pub only: Option<Subject>,
 }
@@ -62,6 +69,8 @@ impl Default for Options {
             keep_tombstones: Duration::from_secs(30 * 24 * 3600),
             rows_per_second: None,
             bytes_per_second: None,
+            max_replica_lag: Duration::from_secs(1),
+            max_dead_rows: 1_000_000,
             only: None,
         }
     }
@@ -129,6 +138,7 @@ struct Run<'a> {
     surroundings: &'a Surroundings,
     carrier: Arc<Carrier>,
     copying: Arc<Pacer>,
+    manners: Arc<Manners>,
     _claims: Vec<Box<dyn Claim>>,
 }
 
@@ -145,16 +155,19 @@ impl<'a> Run<'a> {
         check_installed(platform).await?;
         let carrier =
             Carrier::open(&platform.sites, platform.reference_site, &platform.closure).await?;
-        let copying = Pacer::new(
-            surroundings.clock.clone(),
-            Limits { rows: options.rows_per_second, bytes: options.bytes_per_second },
-        );
+        let bounds =
+            Bounds { replica_lag: options.max_replica_lag, dead_rows: options.max_dead_rows };
+        let clock = surroundings.clock.clone();
+        let manners = Arc::new(Manners::new(clock.clone(), bounds, platform.sites.len()));
+        let limits = Limits { rows: options.rows_per_second, bytes: options.bytes_per_second };
+        let copying = Pacer::new(clock, limits, manners.clone());
         Ok(Run {
             platform,
             options,
             surroundings,
             carrier: Arc::new(carrier),
             copying: Arc::new(copying),
+            manners,
             _claims: claims,
         })
     }
@@ -202,16 +215,22 @@ impl<'a> Run<'a> {
             pacer: Pacer::new(
                 surroundings.clock.clone(),
                 Limits { rows: options.rows_per_second, bytes: None },
+                self.manners.clone(),
             ),
+            worked: None,
             stop: halted.clone(),
             departures: BTreeMap::new(),
             has_warned: false,
             refusals: BTreeMap::new(),
         };
-        let ((totals, moved), erased) =
-            tokio::join!(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
+        let working = future::join(run_lanes(shared, &listing.unknown, halted), eraser.run(due));
+        let ((totals, moved), erased) = tokio::select! {
+            worked = working => worked,
+            never = self.manners.watch(&platform.sites) => match never {},
+        };
         drop(halt);
         tally.totals = totals;
+        tally.rest(self.manners.take_rests(&platform.sites));
         moved?;
         tally.erased.add(erased?);
         self.carrier.carry_all().await?;

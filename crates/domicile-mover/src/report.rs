@@ -52,6 +52,18 @@ pub struct RefusedChange {
     pub reason: String,
 }
 
+/// What a move may strain at a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strain {
+    /// A replica falls behind.
+    ReplicaLag,
+    /// Dead rows pile up in a table of people.
+    DeadRows,
+    /// Sessions of others wait for locks of the mover's.
+    LockWaits,
+}
+
 /// Somebody for whom batches waited before they were copied.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WaitedFor {
@@ -61,6 +73,17 @@ pub struct WaitedFor {
     pub process: Option<i32>,
     /// Who it is, as last seen: process, age, and the beginning of its statement.
     pub who: String,
+    /// Seconds, summed over lanes.
+    pub seconds: f64,
+}
+
+/// For how long work rested, for one site's sake.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rested {
+    /// The site.
+    pub site: String,
+    /// What strained it.
+    pub why: Strain,
     /// Seconds, summed over lanes.
     pub seconds: f64,
 }
@@ -103,6 +126,8 @@ pub struct MigrateReport {
     pub stopped: bool,
     /// Where the time went, in seconds over all lanes.
     pub spent: Spent,
+    /// Rests that let strained sites recover.
+    pub rested: Vec<Rested>,
     /// Older transactions that held batches up for a second or more, longest first; a hundred of them.
     pub waited_for: Vec<WaitedFor>,
     /// Who failed, and why.
@@ -125,6 +150,8 @@ pub struct Spent {
     pub deciding: f64,
     /// Erasing at the sources.
     pub erasing: f64,
+    /// Resting, all of it.
+    pub resting: f64,
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub use closure::{Closure, OwnedTable, ParentEdge, ReferenceTable, Referrer, Sha
 pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Applied, Arrival, Blocker, ByteStream, Change, Claim, Decision, Departure,
-    Directive, Engine, Erased, ErasedMove, Extent, Finding, Horizon, Installation, JournalEntry,
-    KeyRemoval, Outcome, Person, PersonStream, Reference, ReferenceChanges, ReferenceNote,
-    RowsRead, Rung, RungState, Sample, Sharing, Site, Standing, Stray, TableDigest, Touched,
+    Directive, Engine, Erased, ErasedMove, Extent, Finding, Gauge, Horizon, Installation,
+    JournalEntry, KeyRemoval, Load, Outcome, Person, PersonStream, Reference, ReferenceChanges,
+    ReferenceNote, Replica, RowsRead, Rung, RungState, Sample, Sharing, Site, Standing, Stray,
+    TableDigest, TableLoad, Touched,
 };

@@ -13,6 +13,7 @@ mod extent;
 mod fence;
 mod horizon;
 mod install;
+mod load;
 mod patience;
 mod people;
 mod planner;
@@ -30,7 +31,7 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding, Gauge,
     Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample,
     Sharing, Site,
 };
@@ -226,6 +227,10 @@ impl Site for PostgresSite {
 
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
         Ok(Box::new(arrival::PostgresArrival::open(&self.sessions, closure).await?))
+    }
+
+    async fn gauge(&self) -> Result<Option<Box<dyn Gauge>>> {
+        Ok(Some(Box::new(load::PostgresGauge(self.open().await?))))
     }
 
     async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>> {

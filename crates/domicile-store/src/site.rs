@@ -15,6 +15,7 @@
 //!   and erased in the opposite one.
 
 mod erasure;
+mod load;
 mod records;
 
 use crate::catalog::{Catalog, Column, TableName};
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use erasure::{ErasedMove, Rung, RungState};
+pub use load::{Gauge, Load, Replica, TableLoad};
 pub use records::{
     Announcement, Applied, Blocker, Change, Decision, Directive, Engine, Erased, Extent, Finding,
     Horizon, Installation, JournalEntry, KeyRemoval, Outcome, Person, REFUSED_NAMED_MAX,
@@ -180,6 +182,12 @@ pub trait Site: Send + Sync {
 
     /// Opens the side that people come to, with connections of its own.
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>>;
+
+    /// Opens what tells the site's load, where the engine can tell; what is moved there must be
+    /// installed.
+    async fn gauge(&self) -> Result<Option<Box<dyn Gauge>>> {
+        Ok(None)
+    }
 
     /// Opens what keeps reference tables equal, with a connection of its own.
     async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>>;

@@ -7,6 +7,9 @@ mod conformance;
 #[path = "conformance/attacks.rs"]
 mod attacks;
 #[cfg(test)]
+#[path = "conformance/postgres_load.rs"]
+mod load;
+#[cfg(test)]
 #[path = "conformance/postgres_planner.rs"]
 mod planner;
 #[cfg(test)]

@@ -149,6 +149,11 @@ pub(crate) struct MigrateArgs {
     /// and the next batch waits until it has had its time.
     #[arg(long, value_name = "N")]
     pub(crate) max_bytes_per_second: Option<NonZeroU64>,
+    /// Rest between batches while a replica of a site is further behind than this, beyond the least it
+    /// was behind in this run; the pace then falls by halves, to a sixteenth at most. A standby that is
+    /// delayed on purpose needs a longer time.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    pub(crate) max_replica_lag: Duration,
     /// Keep going until told to stop: people who sign up, whose residence changes, and new
     /// reference rows are taken as they come. A site that stops answering is waited for.
     #[arg(long)]

@@ -15,6 +15,7 @@ use domicile_model::Subject;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// What lanes share.
@@ -35,7 +36,9 @@ impl Shared<'_> {
     /// The next batch, no larger than the pace allows.
     fn take(&self) -> Option<Work> {
         let mut waiting = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let (work, rest) = waiting.pop_front()?.split(self.pacer.people_at_once());
+        let work = waiting.pop_front()?;
+        let (source, target) = work.ends();
+        let (work, rest) = work.split(self.pacer.people_at_once(&[source, target]));
         if let Some(rest) = rest {
             waiting.push_front(rest);
         }
@@ -71,15 +74,23 @@ pub(super) async fn run_lanes(
 
 async fn run_lane(shared: &Shared<'_>, unknown: &BTreeSet<Subject>, mut stop: Stop) -> Result<()> {
     let mut lanes: BTreeMap<(usize, usize), Lane> = BTreeMap::new();
+    let mut worked: Option<((usize, usize), Duration)> = None;
     loop {
         shared.pacer.wait(&mut stop).await;
+        let Some(work) = shared.take() else { return Ok(()) };
+        if let Some(((source, target), worked)) = worked {
+            shared.pacer.rest(worked, &[source, target], &mut stop).await;
+        }
         if *stop.borrow() {
             return Ok(());
         }
-        let Some(work) = shared.take() else { return Ok(()) };
-        if let Err(error) = run_batch(shared, &mut lanes, work, unknown, stop.clone()).await {
-            shared.halt.send_replace(true);
-            return Err(error);
+        let ends = work.ends();
+        match run_batch(shared, &mut lanes, work, unknown, stop.clone()).await {
+            Ok(took) => worked = Some((ends, took)),
+            Err(error) => {
+                shared.halt.send_replace(true);
+                return Err(error);
+            }
         }
     }
 }
@@ -103,13 +114,14 @@ pub(super) async fn open_lane(
     })
 }
 
+/// Returns how long the batch was at work.
 async fn run_batch(
     shared: &Shared<'_>,
     lanes: &mut BTreeMap<(usize, usize), Lane>,
     work: Work,
     unknown: &BTreeSet<Subject>,
     stop: Stop,
-) -> Result<()> {
+) -> Result<Duration> {
     let ends = work.ends();
     let lane = match lanes.entry(ends) {
         Entry::Occupied(open) => open.into_mut(),
@@ -127,8 +139,10 @@ async fn run_batch(
             (resume.move_id, Batch::resume(resume.people))
         }
     };
+    let began = (shared.surroundings.clock)();
     let report = drive(lane, move_id, batch, stop).await?;
-    shared.pacer.spend(report.rows, report.bytes, report.moved.len() as u64);
+    let worked = (shared.surroundings.clock)() - began;
+    shared.pacer.spend(report.rows, report.bytes, report.moved.len() as u64, worked);
     if !report.moved.is_empty() && shared.options.erase_after.is_zero() {
         // The receiver lives as long as the migration.
         let erasure =
@@ -141,5 +155,5 @@ async fn run_batch(
         Progress { to_move: totals.to_move, moved: totals.report.moved, rows: totals.report.rows }
     };
     (shared.surroundings.progress)(progress);
-    Ok(())
+    Ok(worked)
 }

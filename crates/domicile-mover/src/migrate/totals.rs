@@ -3,7 +3,7 @@
 use super::listing::Listing;
 use crate::drive::{BatchReport, Waits};
 use crate::erase::ErasureReport;
-use crate::report::{Failure, MigrateReport, Spread};
+use crate::report::{Failure, MigrateReport, Rested, Spread};
 use domicile_model::{MoveId, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -89,6 +89,19 @@ impl Tally {
         report.failed = listing.doubles.len() as u64;
         report.failures = std::mem::take(&mut listing.doubles);
         report.failures.extend(uncleared);
+    }
+
+    /// Adds rests to those of earlier rounds.
+    pub(super) fn rest(&mut self, rests: Vec<Rested>) {
+        let report = &mut self.totals.report;
+        for rest in rests {
+            report.spent.resting += rest.seconds;
+            let mut known = report.rested.iter_mut();
+            match known.find(|known| known.site == rest.site && known.why == rest.why) {
+                Some(known) => known.seconds += rest.seconds,
+                None => report.rested.push(rest),
+            }
+        }
     }
 
     /// Remembers who failed in the round that has ended, and forgets who was tried and has moved.

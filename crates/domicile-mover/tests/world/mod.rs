@@ -41,9 +41,14 @@ impl World {
     /// `people` at iad1, every second of them in Europe, with three posts and a comment each. Four
     /// live at one address.
     pub async fn with(people: i64) -> World {
-        let databases: Vec<TestDatabase> = (0..SITES.len())
-            .map(|at| Server::shared(at).unwrap().fresh_database("mover").unwrap())
-            .collect();
+        World::on(Server::shared(0).unwrap().fresh_database("mover").unwrap(), people).await
+    }
+
+    /// The same, with iad1 in this empty database.
+    pub async fn on(first: TestDatabase, people: i64) -> World {
+        let others =
+            (1..SITES.len()).map(|at| Server::shared(at).unwrap().fresh_database("mover").unwrap());
+        let databases: Vec<TestDatabase> = std::iter::once(first).chain(others).collect();
         let app = connect(&databases[0].app_url).await.unwrap();
         app.batch_execute(SCHEMA).await.unwrap();
         app.execute(

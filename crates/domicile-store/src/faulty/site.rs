@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable};
 use crate::error::Result;
 use crate::site::{
-    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding,
+    Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding, Gauge,
     Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName,
     RowsRead, Sample, Sharing, Site,
 };
@@ -186,6 +186,11 @@ impl Site for Faulty {
     async fn arrival(&self, closure: Arc<Closure>) -> Result<Box<dyn Arrival>> {
         let inner = forward!(self, "target.open", arrival(closure))?;
         Ok(Box::new(Lane::new(inner, self.faults.clone())))
+    }
+
+    async fn gauge(&self) -> Result<Option<Box<dyn Gauge>>> {
+        // It only looks, beside the calls of a move.
+        self.inner.gauge().await
     }
 
     async fn reference(&self, closure: Arc<Closure>) -> Result<Box<dyn Reference>> {

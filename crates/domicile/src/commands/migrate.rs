@@ -10,7 +10,7 @@ use crate::sites;
 use crate::stop::Signals;
 use domicile_mover::migrate::{Options, Surroundings, WithdrawReport, migrate, watch, withdraw};
 use domicile_mover::people::Platform;
-use domicile_mover::report::{Failure, MigrateReport, Percentiles, RefusedChange};
+use domicile_mover::report::{Failure, MigrateReport, Percentiles, RefusedChange, Strain};
 use indicatif::{HumanBytes, HumanCount};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
@@ -47,6 +47,7 @@ async fn move_everybody(
         batch: args.batch.map(NonZeroUsize::get),
         rows_per_second: args.max_rows_per_second.map(NonZeroU64::get),
         bytes_per_second: args.max_bytes_per_second.map(NonZeroU64::get),
+        max_replica_lag: args.max_replica_lag,
         ..config.options()
     };
     let bar = screen::bar(global.quiet);
@@ -139,8 +140,19 @@ pub(super) fn set_aside(text: &mut String, refused: &[RefusedChange]) {
     }
 }
 
-/// Whom the run waited for.
+/// Whom the run gave way to, and whom it waited for.
 fn manners(text: &mut String, report: &MigrateReport) {
+    if !report.rested.is_empty() {
+        text.push_str("\nrested between batches\n");
+    }
+    for rest in &report.rested {
+        let why = match rest.why {
+            Strain::ReplicaLag => "a replica fell behind",
+            Strain::DeadRows => "dead rows piled up",
+            Strain::LockWaits => "others waited for the mover's locks",
+        };
+        text.push_str(&format!("  {}: {why}, {:.1} s\n", rest.site, rest.seconds));
+    }
     if !report.waited_for.is_empty() {
         text.push_str("\nwaited for older transactions\n");
     }
@@ -193,6 +205,7 @@ fn text(report: &MigrateReport) -> String {
         row("comparing", seconds(spent.comparing)),
         row("deciding", seconds(spent.deciding)),
         row("erasing", seconds(spent.erasing)),
+        row("resting", seconds(spent.resting)),
     ]));
     manners(&mut text, report);
     list(&mut text, "not moved", &report.failures);
