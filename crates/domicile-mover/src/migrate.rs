@@ -4,6 +4,7 @@ mod lanes;
 mod listing;
 mod queue;
 mod totals;
+mod vacuum;
 mod watch;
 mod withdraw;
 
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use totals::Tally;
+use vacuum::Vacuums;
 
 pub use watch::watch;
 pub use withdraw::{WithdrawReport, withdraw};
@@ -45,6 +47,8 @@ pub struct Options {
     pub quiet: Duration,
     /// How long tombstones stand.
     pub keep_tombstones: Duration,
+    /// Whether tables of which much was erased are vacuumed and analyzed.
+    pub vacuum: bool,
     /// How many rows may be copied in a second, and how many erased; `None` for no limit.
     pub rows_per_second: Option<u64>,
     /// How many bytes may be copied in a second; `None` for no limit.
@@ -67,6 +71,7 @@ impl Default for Options {
             erase_after: Duration::ZERO,
             quiet: Duration::from_millis(200),
             keep_tombstones: Duration::from_secs(30 * 24 * 3600),
+            vacuum: false,
             rows_per_second: None,
             bytes_per_second: None,
             max_replica_lag: Duration::from_secs(1),
@@ -113,19 +118,25 @@ pub async fn migrate(
     let run = Run::begin(platform, options, surroundings).await?;
     run.round(&mut tally).await?;
     drop(run);
-    report(platform, tally, surroundings, started).await
+    let vacuums = Vacuums::default();
+    if options.vacuum {
+        vacuums.behind(platform, surroundings).await;
+    }
+    report(platform, tally, vacuums, surroundings, started).await
 }
 
 /// Puts together what rounds have done, and what is left.
 async fn report(
     platform: &Platform,
     tally: Tally,
+    vacuums: Vacuums,
     surroundings: &Surroundings,
     started: Duration,
 ) -> Result<MigrateReport> {
     let mut report = tally.report();
     report.pending_erasure = count_pending(platform).await?;
     report.reference_refused = told(&platform.closure, standing(platform).await?.refused);
+    report.vacuumed = vacuums.told();
     report.stopped = *surroundings.stop.borrow();
     report.seconds = ((surroundings.clock)() - started).as_secs_f64();
     Ok(report)

@@ -77,6 +77,17 @@ pub struct WaitedFor {
     pub seconds: f64,
 }
 
+/// What was vacuumed at a site because much of it was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VacuumedSite {
+    /// The site.
+    pub site: String,
+    /// The tables, vacuumed and analyzed.
+    pub tables: Vec<String>,
+    /// Tables that should have been, and are not the mover's or were locked.
+    pub skipped: Vec<String>,
+}
+
 /// For how long work rested, for one site's sake.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Rested {
@@ -128,6 +139,8 @@ pub struct MigrateReport {
     pub spent: Spent,
     /// Rests that let strained sites recover.
     pub rested: Vec<Rested>,
+    /// What was vacuumed behind.
+    pub vacuumed: Vec<VacuumedSite>,
     /// Older transactions that held batches up for a second or more, longest first; a hundred of them.
     pub waited_for: Vec<WaitedFor>,
     /// Who failed, and why.

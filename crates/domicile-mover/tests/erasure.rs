@@ -12,11 +12,13 @@
 mod world;
 
 use domicile_mover::erasure::{Retention, account};
-use domicile_mover::migrate::migrate;
+use domicile_mover::migrate::{Options as MoveOptions, migrate};
 use domicile_mover::people::Platform;
 use domicile_mover::plan::{Wishes, plan};
 use domicile_mover::prepare::prepare;
+use domicile_mover::report::MigrateReport;
 use domicile_store::RungState::{self, Done, NotKnown, NotYet};
+use domicile_store::Site as _;
 use domicile_store::postgres::PostgresSite;
 use domicile_testkit::tokio_postgres::Client;
 use domicile_testkit::{Cluster, Options, Server, connect};
@@ -231,6 +233,10 @@ async fn without_grants(source: &Source, world: &World) -> Platform {
 }
 
 async fn moved(world: &World) -> Platform {
+    moved_with(world, &options()).await.0
+}
+
+async fn moved_with(world: &World, options: &MoveOptions) -> (Platform, MigrateReport) {
     let wishes = Wishes { tables: BTreeMap::new(), ..world::wishes() };
     let date = date(2026, 11, 21);
     let plan = plan(&world.sites().await, &world::homes(), &wishes, date).await.unwrap();
@@ -238,9 +244,9 @@ async fn moved(world: &World) -> Platform {
     prepare(&world.sites().await, &plan).await.unwrap();
     let platform = world.platform(&plan).await;
     let (surroundings, _stop) = surroundings();
-    let report = migrate(&platform, &options(), &surroundings).await.unwrap();
+    let report = migrate(&platform, options, &surroundings).await.unwrap();
     assert_eq!((report.moved, report.pending_erasure), (100, 0));
-    platform
+    (platform, report)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -288,4 +294,58 @@ async fn no_rung_is_done_while_what_was_planted_is_found_there() {
     assert_eq!(account_says("slot dropped").await["standbys_caught_up"], NotKnown);
     source.run(&["checkpoint", "select pg_switch_wal()", "checkpoint"]).await;
     assert_ne!(account_says("log recycled").await["wal_recycled"], Done);
+}
+
+const EMPTIED: [&str; 3] = ["public.letters", "public.posts", "public.users"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_which_much_was_erased_are_vacuumed_once_nobody_sees_the_rows() {
+    let (source, world) = planted().await;
+    // In another database it holds no move up, and VACUUM must keep what it might see.
+    let elsewhere = connect(&source.cluster.superuser_url("postgres")).await.unwrap();
+    elsewhere.batch_execute("begin isolation level repeatable read; select").await.unwrap();
+    let platform = moved(&world).await;
+    let site = platform.sites[0].clone();
+    let found = site.vacuum().await.unwrap();
+    let is_among =
+        |tables: &[String]| EMPTIED.iter().all(|table| tables.iter().any(|t| t == table));
+    assert!(found.tables.is_empty() && is_among(&found.too_early), "{found:?}");
+    elsewhere.batch_execute("rollback").await.unwrap();
+
+    let guest = [
+        "create role guest login bypassrls",
+        "grant pg_read_all_stats to guest",
+        "grant set on parameter session_replication_role to guest",
+        "grant usage on schema domicile to guest",
+        "grant all on all tables in schema domicile to guest",
+    ];
+    source.run(&guest).await;
+    let url = world.databases[0].mover_url.replace(domicile_testkit::MOVER_ROLE, "guest");
+    let guest = PostgresSite::connect("iad1".parse().unwrap(), &url).await.unwrap();
+    let found = guest.vacuum().await.unwrap();
+    assert!(found.tables.is_empty() && is_among(&found.skipped), "{found:?}");
+    assert_ne!(compare("passed over", &source, &platform).await["dead_tuples_vacuumed"], Done);
+
+    let found = site.vacuum().await.unwrap();
+    assert!(is_among(&found.tables) && found.skipped.is_empty(), "{found:?}");
+    let said = compare("vacuumed by the mover", &source, &platform).await;
+    assert_eq!(said["dead_tuples_vacuumed"], Done);
+    assert!(source.number("select pg_relation_size('letters')").await > 0, "no table is cut short");
+    let analyzed = "select count(*) from pg_stat_user_tables where last_analyze > last_vacuum - '1min'::interval
+        and relname in ('posts', 'users', 'letters')";
+    assert_eq!(source.number(analyzed).await, 3);
+    let again = site.vacuum().await.unwrap();
+    assert_eq!(again, domicile_store::Vacuumed::default(), "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_vacuums_behind_itself_and_says_so() {
+    let (source, world) = planted().await;
+    let vacuum = MoveOptions { vacuum: true, ..options() };
+    let (platform, report) = moved_with(&world, &vacuum).await;
+    let [site] = report.vacuumed.as_slice() else { panic!("{:?}", report.vacuumed) };
+    assert_eq!((site.site.as_str(), site.skipped.len()), ("iad1", 0));
+    assert!(EMPTIED.iter().all(|table| site.tables.iter().any(|t| t == table)), "{site:?}");
+    let said = compare("a run that vacuums", &source, &platform).await;
+    assert_eq!(said["dead_tuples_vacuumed"], Done);
 }

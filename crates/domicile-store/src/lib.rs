@@ -24,5 +24,5 @@ pub use site::{
     Directive, Engine, Erased, ErasedMove, Extent, Finding, Gauge, Horizon, Installation,
     JournalEntry, KeyRemoval, Load, Outcome, Person, PersonStream, Reference, ReferenceChanges,
     ReferenceNote, Replica, RowsRead, Rung, RungState, Sample, Sharing, Site, Standing, Stray,
-    TableDigest, TableLoad, Touched,
+    TableDigest, TableLoad, Touched, Vacuumed,
 };

@@ -25,6 +25,7 @@ mod schema;
 mod session;
 mod shared;
 mod text;
+mod vacuum;
 mod waiting;
 
 use crate::catalog::{Catalog, Column, TableName};
@@ -33,7 +34,7 @@ use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding, Gauge,
     Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample,
-    Sharing, Site,
+    Sharing, Site, Vacuumed,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -213,6 +214,10 @@ impl Site for PostgresSite {
 
     async fn erasures(&self) -> Result<Vec<ErasedMove>> {
         erasure::account(&self.open().await?).await
+    }
+
+    async fn vacuum(&self) -> Result<Vacuumed> {
+        vacuum::vacuum(&self.open().await?).await
     }
 
     async fn rest(&self, keep: Duration) -> Result<()> {

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use erasure::{ErasedMove, Rung, RungState};
+pub use erasure::{ErasedMove, Rung, RungState, Vacuumed};
 pub use load::{Gauge, Load, Replica, TableLoad};
 pub use records::{
     Announcement, Applied, Blocker, Change, Decision, Directive, Engine, Erased, Extent, Finding,
@@ -173,6 +173,13 @@ pub trait Site: Send + Sync {
     /// evidence of. Writes down, for later looks, that nobody can still see the erased rows, once
     /// that is so; a VACUUM that is to count must begin after that. Empty where nothing is installed.
     async fn erasures(&self) -> Result<Vec<ErasedMove>>;
+
+    /// Vacuums and analyzes the tables of people of which a tenth or more was erased, where the
+    /// engine has that to do; each once after an erasure, when nobody can see the rows any more.
+    /// Locks nobody out, and takes its time. Ends when dropped.
+    async fn vacuum(&self) -> Result<Vacuumed> {
+        Ok(Vacuumed::default())
+    }
 
     /// Lowers the flag when nobody is moving or arriving, and drops tombstones older than `keep`.
     async fn rest(&self, keep: Duration) -> Result<()>;

@@ -2,6 +2,7 @@
 
 mod address;
 mod document;
+mod erase;
 mod keys;
 mod secret;
 
@@ -9,6 +10,7 @@ mod secret;
 mod tests;
 
 pub(crate) use address::{Address, has_password, read_address};
+pub(crate) use erase::Erase;
 
 use crate::exit::{Failure, Result};
 use document::Document;
@@ -17,17 +19,10 @@ use domicile_model::{Category, HomeRule, Operator, SiteName, SiteSpec};
 use domicile_mover::migrate::Options;
 use domicile_mover::people::ResidenceColumns;
 use domicile_mover::plan::{TableKind, TableRule, Wishes};
-use jiff::{Span, SpanRelativeTo};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 use toml::de::DeTable;
-
-/// How long tombstones stand when nobody says so.
-const TOMBSTONE_DAYS: u32 = 30;
-/// How long no refusal must have been given before rows are deleted, when nobody says so.
-const QUIET: Duration = Duration::from_millis(200);
 
 /// A configuration without a fault of its own; what the sites say of it is another matter.
 #[derive(Clone, Debug)]
@@ -51,21 +46,6 @@ pub(crate) struct ConfiguredSite {
     pub(crate) spec: SiteSpec,
     /// How to reach it.
     pub(crate) address: Address,
-}
-
-/// When rows are deleted behind people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Erase {
-    /// How long decided rows stay, fenced.
-    pub(crate) after: Duration,
-    /// How long no refusal must have been given.
-    pub(crate) quiet: Duration,
-    /// How long tombstones stand.
-    pub(crate) tombstones: Duration,
-    /// How long archives of the log are kept, as the operator says.
-    pub(crate) archives: Option<Duration>,
-    /// How long backups are kept, as the operator says.
-    pub(crate) backups: Option<Duration>,
 }
 
 /// A file's text, to say where in it something is wrong.
@@ -134,7 +114,7 @@ impl Config {
                 reference_site: read_reference_site(reference.site, &sites)?,
                 ..read_wishes(subjects, tables)?
             },
-            erase: read_erase(&erase)?,
+            erase: erase::read(&erase)?,
             digest,
             sites,
         })
@@ -146,6 +126,7 @@ impl Config {
             erase_after: self.erase.after,
             quiet: self.erase.quiet,
             keep_tombstones: self.erase.tombstones,
+            vacuum: self.erase.vacuum,
             ..Options::default()
         }
     }
@@ -371,29 +352,5 @@ fn read_rule(table: &str, rule: document::Table) -> Result<TableRule> {
         owner: rule.owner.into(),
         soft: rule.soft.into_iter().map(Vec::from).collect(),
         unique_per_site: rule.unique_per_site,
-    })
-}
-
-fn read_erase(erase: &document::Erase) -> Result<Erase> {
-    let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
-    Ok(Erase {
-        after: read_duration("after", erase.after.as_deref(), Duration::ZERO)?,
-        quiet: read_duration("quiet", erase.quiet.as_deref(), QUIET)?,
-        tombstones: days(erase.tombstone_days.unwrap_or(TOMBSTONE_DAYS)),
-        archives: erase.archive_days.map(days),
-        backups: erase.backup_days.map(days),
-    })
-}
-
-fn read_duration(key: &str, text: Option<&str>, usual: Duration) -> Result<Duration> {
-    let Some(text) = text else { return Ok(usual) };
-    let span: Result<Span, _> = text.parse();
-    let duration = span
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .and_then(Duration::try_from);
-    duration.map_err(|error| {
-        Failure::usage(format!("[erase] {key}: `{text}` is no duration"))
-            .hint("write it as 0s, 90m, 24h or 7d")
-            .because(&error)
     })
 }

@@ -1,6 +1,7 @@
 //! Keeping everybody at home: round after round, until told to stop.
 
 use super::totals::Tally;
+use super::vacuum::Vacuums;
 use super::{Options, Run, Surroundings, keep_installed, report};
 use crate::drive::Stop;
 use crate::error::{Error, Result};
@@ -26,13 +27,34 @@ pub async fn watch(
     every: Duration,
 ) -> Result<MigrateReport> {
     let started = (surroundings.clock)();
-    let mut tally = Tally::default();
+    let (mut tally, vacuums) = (Tally::default(), Vacuums::default());
+    let moving = move_until_stopped(platform, options, surroundings, every, &mut tally);
+    let vacuuming = async {
+        match options.vacuum {
+            true => vacuums.beside(platform).await,
+            false => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        stopped = moving => stopped?,
+        never = vacuuming => match never {},
+    }
+    report(platform, tally, vacuums, surroundings, started).await
+}
+
+async fn move_until_stopped(
+    platform: &Platform,
+    options: &Options,
+    surroundings: &Surroundings,
+    every: Duration,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut stop = surroundings.stop.clone();
     let mut left_alone = LEFT_ALONE.0;
     while !*stop.borrow() {
         let rounds = tally.rounds;
-        match keep_moving(platform, options, surroundings, every, &mut tally).await {
-            Err(Error::Site(error)) if may_pass(error.kind(), &tally) => {
+        match keep_moving(platform, options, surroundings, every, tally).await {
+            Err(Error::Site(error)) if may_pass(error.kind(), tally) => {
                 tracing::warn!(%error, hint = error.hint_text(), "trying again later");
                 if tally.rounds > rounds {
                     left_alone = LEFT_ALONE.0;
@@ -43,7 +65,7 @@ pub async fn watch(
             other => other?,
         }
     }
-    report(platform, tally, surroundings, started).await
+    Ok(())
 }
 
 /// Whether an error may be gone later. What needs an operator may be put right while this waits,

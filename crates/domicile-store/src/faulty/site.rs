@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding, Gauge,
     Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, ReferenceName,
-    RowsRead, Sample, Sharing, Site,
+    RowsRead, Sample, Sharing, Site, Vacuumed,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
@@ -172,6 +172,11 @@ impl Site for Faulty {
     async fn erasures(&self) -> Result<Vec<ErasedMove>> {
         // No move asks for it.
         self.inner.erasures().await
+    }
+
+    async fn vacuum(&self) -> Result<Vacuumed> {
+        // A move is over by then.
+        self.inner.vacuum().await
     }
 
     async fn rest(&self, keep: Duration) -> Result<()> {

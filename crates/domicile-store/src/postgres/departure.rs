@@ -319,12 +319,17 @@ impl Departure for PostgresDeparture {
     }
 
     async fn erase(&mut self, move_id: MoveId, subjects: &[Subject], limit: u64) -> Result<Erased> {
-        match self.erase_once(move_id, subjects, limit, Held::Refuse).await {
+        let erased = match self.erase_once(move_id, subjects, limit, Held::Refuse).await {
             Err(error) if error.kind() == Kind::RetryNow => {
                 self.erase_once(move_id, subjects, limit, Held::Skip).await
             }
             erased => erased,
+        }?;
+        if erased.finished {
+            // Whoever vacuums next must know how many rows are dead.
+            self.writer.batch("SELECT pg_catalog.pg_stat_force_next_flush()").await?;
         }
+        Ok(erased)
     }
 }
 

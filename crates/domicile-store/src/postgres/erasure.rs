@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 
 /// The tables of people that have a file, with what stores their long values.
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 tables AS (SELECT c.oid, c.relname, c.reltoastrelid FROM pg_catalog.pg_class c
     WHERE c.relkind = 'r' AND (c.oid IN (SELECT r FROM domicile.relations() r)
         OR c.oid IN ('domicile.subject'::regclass, 'domicile.touched'::regclass))),
@@ -127,7 +127,7 @@ pub(super) async fn account(session: &Session) -> Result<Vec<ErasedMove>> {
     Ok(found)
 }
 
-async fn exists(session: &Session) -> Result<bool> {
+pub(super) async fn exists(session: &Session) -> Result<bool> {
     let row = session
         .client
         .query_one("SELECT pg_catalog.to_regclass('domicile.erasure') IS NOT NULL", &[])

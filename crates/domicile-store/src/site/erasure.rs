@@ -74,6 +74,17 @@ pub struct ErasedMove {
     pub rungs: Vec<Rung>,
 }
 
+/// What became of tables of which much was erased.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Vacuumed {
+    /// Vacuumed and analyzed.
+    pub tables: Vec<String>,
+    /// Passed over: they are somebody else's, or locked.
+    pub skipped: Vec<String>,
+    /// Left for later: somebody may still see the erased rows.
+    pub too_early: Vec<String>,
+}
+
 impl ErasedMove {
     /// The first rung: the journal says what was deleted.
     pub(crate) fn deleted(&self) -> Rung {

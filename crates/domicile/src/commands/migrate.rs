@@ -159,6 +159,11 @@ fn manners(text: &mut String, report: &MigrateReport) {
     for wait in report.waited_for.iter().take(NAMED) {
         text.push_str(&format!("  {}: {:.1} s for {}\n", wait.site, wait.seconds, wait.who));
     }
+    let done = report.vacuumed.iter().map(|site| ("vacuumed", &site.site, &site.tables));
+    let skipped = report.vacuumed.iter().map(|site| ("not vacuumed", &site.site, &site.skipped));
+    for (what, site, tables) in done.chain(skipped).filter(|(_, _, tables)| !tables.is_empty()) {
+        text.push_str(&format!("\n{what} at {site}: {}\n", tables.join(", ")));
+    }
 }
 
 fn exit(report: &MigrateReport) -> Exit {

@@ -120,6 +120,7 @@ pub(super) struct Erase {
     pub(super) after: Option<String>,
     pub(super) quiet: Option<String>,
     pub(super) tombstone_days: Option<u32>,
+    pub(super) vacuum: Option<bool>,
     pub(super) archive_days: Option<u32>,
     pub(super) backup_days: Option<u32>,
 }

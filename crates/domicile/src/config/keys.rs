@@ -55,6 +55,7 @@ const ERASE: Shape = Shape::Table(&[
     ("after", Shape::Value),
     ("quiet", Shape::Value),
     ("tombstone_days", Shape::Value),
+    ("vacuum", Shape::Value),
     ("archive_days", Shape::Value),
     ("backup_days", Shape::Value),
 ]);

@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 const WHOLE: &str = r#"
 [subjects]
@@ -95,7 +96,7 @@ fn unknown_keys_are_refused_at_every_level_with_the_nearest() {
         (
             "quiet",
             "colour",
-            "the known keys are after, quiet, tombstone_days, archive_days, backup_days",
+            "the known keys are after, quiet, tombstone_days, vacuum, archive_days, backup_days",
         ),
     ] {
         let told = changed(from, to);

@@ -16,7 +16,7 @@ pub(crate) fn configuration(world: &World, role: &str) -> String {
         "[[homes]]\nregimes = [\"EU\", \"EEA\"]\nsites = [\"dub1\", \"osl1\"]\n\
          [[homes]]\nregimes = [\"*\"]\nsites = [\"iad1\"]\n\
          [tables.likes]\nowner = \"user_id\"\nsoft = [\"post_id\"]\n\
-         [erase]\nquiet = \"0s\"\n",
+         [erase]\nquiet = \"0s\"\nvacuum = false\n",
     );
     text
 }
