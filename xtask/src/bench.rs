@@ -1,87 +1,75 @@
 //! `cargo xtask bench`: what moving costs, beside what it cannot be cheaper than and beside what
-//! people would do otherwise. All contenders run in turn on one pair of clusters, so that their
+//! people would do otherwise. Whatever is compared runs in turn on one pair of clusters, so that the
 //! ratios mean something on any machine; the seconds alone do not.
 
+mod application;
 mod contenders;
-mod report;
+mod fence;
+mod figures;
+mod load;
+mod moving;
+mod pair;
+mod pause;
+mod program;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
-use domicile_testkit::{Cluster, Options};
+use anyhow::Result;
 
 use crate::run;
-use contenders::{Contender, Pair};
+use program::Program;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     what: What,
+    /// Where the tables are written; on the screen only without it.
+    #[arg(long, global = true)]
+    write: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Move people from one PostgreSQL site to another.
-    Move(MoveArguments),
-}
-
-#[derive(Debug, clap::Args)]
-struct MoveArguments {
-    /// People to move; as many again stay.
-    #[arg(long, default_value_t = 50_000)]
-    people: u32,
-    /// How often each contender runs.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Only contenders whose names begin so.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
-    /// Lanes of `domicile migrate`; what it does by itself without.
-    #[arg(long)]
-    lanes: Option<usize>,
-    /// Where the table is written; on the screen only without it.
-    #[arg(long)]
-    write: Option<PathBuf>,
+    /// Move people from one PostgreSQL site to another, beside the floor and other tools.
+    Move(moving::Arguments),
+    /// What writers feel when the person they write about moves: near, far, and with a million rows.
+    Pause(pause::Arguments),
+    /// What an application feels that reads and writes at a fixed rate while people move.
+    Load(load::Arguments),
+    /// What the fences cost a write about somebody who does not move.
+    Fence(fence::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let What::Move(arguments) = &arguments.what;
-    ensure!(arguments.rounds > 0, "no round, no figure");
+    if cfg!(debug_assertions) {
+        // The floor's streams, the clients and the proxy are in this program: unoptimised they
+        // would take the cores from what is measured.
+        let again = ["run", "--release", "--quiet", "--package", "xtask", "--"];
+        return run::run(run::cargo(again)?.args(std::env::args_os().skip(1)));
+    }
     run::run(&mut run::cargo(["build", "--release", "--package", "domicile"])?)?;
+    let program = Program { path: run::top()?.join("target/release/domicile") };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(2).enable_all().build()?.block_on(bench_move(arguments))
+    let runtime = runtime.worker_threads(2).enable_all().build()?;
+    let text = runtime.block_on(arguments.what.measure(&program))?;
+    if let Some(path) = &arguments.write {
+        std::fs::write(run::top()?.join(path), &text)?;
+    }
+    println!("{text}");
+    Ok(())
 }
 
-async fn bench_move(arguments: &MoveArguments) -> Result<()> {
-    let options = || {
-        let durable = Options::for_benchmarks();
-        durable.with("shared_buffers", "512MB").with("max_wal_size", "8GB")
-    };
-    let (source, target) = (Cluster::start(options())?, Cluster::start(options())?);
-    eprintln!("making {} people who leave and as many who stay", arguments.people);
-    let template = world::make(&source, &target, arguments.people).await?;
-    let pair = Pair { source: &source, target: &target, template: &template };
-    let mut contenders = Contender::all(arguments.lanes);
-    if !arguments.only.is_empty() {
-        contenders
-            .retain(|c| arguments.only.iter().any(|name| c.name().starts_with(name.as_str())));
-    }
-    ensure!(!contenders.is_empty(), "no contender is called so");
-    let mut runs = Vec::new();
-    for round in 0..arguments.rounds {
-        // Nobody always comes first, when files are cold, or last, when the disk is full of logs.
-        contenders.rotate_left(usize::from(round > 0));
-        for contender in &contenders {
-            let ran = contender.run(&pair).await?;
-            eprintln!("round {}: {}: {:.2} s", round + 1, contender.name(), ran.seconds);
-            runs.push((contender.name(), ran));
+impl What {
+    /// Measures, and returns tables.
+    async fn measure(&self, program: &Program) -> Result<String> {
+        match self {
+            What::Move(arguments) => moving::measure(arguments, program).await,
+            What::Pause(arguments) => pause::measure(arguments, program).await,
+            What::Load(arguments) => load::measure(arguments, program).await,
+            What::Fence(arguments) => fence::measure(arguments, program).await,
         }
     }
-    let text = report::markdown(arguments.people, &template, &runs);
-    match &arguments.write {
-        Some(path) => std::fs::write(run::top()?.join(path), &text)?,
-        None => println!("{text}"),
-    }
-    Ok(())
 }

@@ -1,109 +1,86 @@
 //! Who runs, and how.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use domicile_testkit::tokio_postgres::Client;
 use domicile_testkit::{Cluster, connect};
 use futures_util::{SinkExt as _, StreamExt as _, future};
-use serde_json::Value;
 
+use super::pair::{DATABASE, Pair};
+use super::program::{Migration, Program};
 use super::world::{TABLES, Template};
 use crate::run;
 
 /// One way to bring people's rows to another database and take them from the first.
-pub(super) enum Contender {
+pub(super) enum Contender<'a> {
     /// `COPY` to `COPY`, then `DELETE`, so many streams at once: the least that must be done.
     Floor(usize),
     /// `domicile migrate`, with so many lanes.
-    Domicile(Option<usize>),
+    Domicile(&'a Program, Option<usize>),
     /// `INSERT … SELECT` through a foreign table, then `DELETE`.
     ForeignTables,
-}
-
-/// The clusters and what each run begins with.
-pub(super) struct Pair<'a> {
-    pub(super) source: &'a Cluster,
-    pub(super) target: &'a Cluster,
-    pub(super) template: &'a Template,
+    /// `pgcopydb clone`: everybody, since it cannot choose rows, and nothing is deleted.
+    Pgcopydb,
 }
 
 /// What one run took.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Ran {
     pub(super) seconds: f64,
     /// Up to the last row's arrival, where that can be told apart from the deletion.
     pub(super) copied: Option<f64>,
-    /// The largest resident memory of the program, in KiB.
-    pub(super) memory: Option<u64>,
-    /// What `domicile migrate` reports.
-    pub(super) report: Option<Value>,
+    pub(super) migration: Option<Migration>,
 }
 
-impl Contender {
-    pub(super) fn all(lanes: Option<usize>) -> Vec<Contender> {
-        vec![
+impl<'a> Contender<'a> {
+    /// All that can run here.
+    pub(super) fn all(program: &'a Program, lanes: Option<usize>) -> Vec<Contender<'a>> {
+        let mut all = vec![
             Contender::Floor(1),
             Contender::Floor(2),
-            Contender::Domicile(lanes),
+            Contender::Domicile(program, lanes),
             Contender::ForeignTables,
-        ]
+        ];
+        if run::succeeds("pgcopydb", &["--version"]) {
+            all.push(Contender::Pgcopydb);
+        } else {
+            eprintln!("pgcopydb is left out: it is missing (Debian: apt-get install pgcopydb)");
+        }
+        all
     }
 
     pub(super) fn name(&self) -> &'static str {
         match self {
             Contender::Floor(1) => "floor, one stream",
             Contender::Floor(_) => "floor, two streams",
-            Contender::Domicile(_) => "domicile migrate",
+            Contender::Domicile(..) => "domicile migrate",
             Contender::ForeignTables => "postgres_fdw",
+            Contender::Pgcopydb => "pgcopydb clone (everybody, nothing deleted)",
         }
     }
 
     /// Runs once on fresh copies of the template, and looks whether everybody has arrived.
-    pub(super) async fn run(&self, pair: &Pair<'_>) -> Result<Ran> {
-        let database = "bench";
-        for cluster in [pair.source, pair.target] {
-            let server = connect(&cluster.superuser_url("postgres")).await?;
-            server.batch_execute("DROP DATABASE IF EXISTS bench WITH (FORCE)").await?;
-            let copy = format!(
-                "CREATE DATABASE bench OWNER app TEMPLATE {} STRATEGY FILE_COPY",
-                pair.template.name
-            );
-            server.batch_execute(&copy).await?;
-        }
-        let before = counts(pair, database).await?;
+    pub(super) async fn run(&self, pair: &Pair, template: &Template) -> Result<Ran> {
+        let clones = matches!(self, Contender::Pgcopydb);
+        pair.renew(template, clones).await?;
         let ran = match self {
-            Contender::Floor(streams) => floor(pair, database, *streams).await?,
-            Contender::Domicile(lanes) => domicile(pair, database, *lanes).await?,
-            Contender::ForeignTables => foreign_tables(pair, database).await?,
+            Contender::Floor(streams) => floor(pair, *streams).await?,
+            Contender::Domicile(program, lanes) => domicile(pair, program, *lanes).await?,
+            Contender::ForeignTables => foreign_tables(pair).await?,
+            Contender::Pgcopydb => pgcopydb(pair).await?,
         };
-        let after = counts(pair, database).await?;
-        ensure!(
-            after.0 == before.0 - before.0 / 2 && after.1 == before.0 / 2 && before.1 == 0,
-            "{}: {before:?} rows before and {after:?} after",
-            self.name()
-        );
+        let leaving = template.size.leaving_rows();
+        let wanted = if clones { [leaving * 2; 2] } else { [leaving; 2] };
+        let found = pair.counts().await?;
+        ensure!(found == wanted, "{}: {found:?} rows, not {wanted:?}", self.name());
         Ok(ran)
     }
 }
 
-/// Rows at the source and at the target; those who leave have as many as those who stay.
-async fn counts(pair: &Pair<'_>, database: &str) -> Result<(i64, i64)> {
-    let mut found = [0, 0];
-    for (cluster, count) in [pair.source, pair.target].into_iter().zip(&mut found) {
-        let client = connect(&cluster.superuser_url(database)).await?;
-        for (table, _) in TABLES {
-            let row = client.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await?;
-            *count += row.get::<_, i64>(0);
-        }
-        client.batch_execute("CHECKPOINT").await?;
-    }
-    Ok((found[0], found[1]))
-}
-
-async fn open(cluster: &Cluster, database: &str) -> Result<Client> {
-    let client = connect(&cluster.superuser_url(database)).await?;
+async fn open(cluster: &Cluster) -> Result<Client> {
+    let client = connect(&cluster.superuser_url(DATABASE)).await?;
     client.batch_execute("SET session_replication_role = replica").await?;
     Ok(client)
 }
@@ -118,10 +95,10 @@ fn chosen(table: &str, condition: &str, stream: usize, streams: usize) -> String
     format!("{table} t WHERE {condition} AND {owner} / 2 % {streams} = {stream}")
 }
 
-async fn floor(pair: &Pair<'_>, database: &str, streams: usize) -> Result<Ran> {
+async fn floor(pair: &Pair, streams: usize) -> Result<Ran> {
     let started = Instant::now();
     let copies = (0..streams).map(|stream| async move {
-        let (from, to) = (open(pair.source, database).await?, open(pair.target, database).await?);
+        let (from, to) = (open(&pair.source).await?, open(&pair.target).await?);
         for (table, condition) in TABLES {
             let rows = chosen(table, condition, stream, streams);
             let rows = format!("COPY (SELECT t.* FROM {rows}) TO STDOUT (FORMAT binary)");
@@ -139,7 +116,7 @@ async fn floor(pair: &Pair<'_>, database: &str, streams: usize) -> Result<Ran> {
     let copied = started.elapsed();
     // Children first: which rows are a person's is told by their parents.
     let deletions = (0..streams).map(|stream| async move {
-        let from = open(pair.source, database).await?;
+        let from = open(&pair.source).await?;
         for (table, condition) in TABLES.iter().rev() {
             let rows = chosen(table, condition, stream, streams);
             from.batch_execute(&format!("DELETE FROM {rows}")).await?;
@@ -154,19 +131,19 @@ async fn floor(pair: &Pair<'_>, database: &str, streams: usize) -> Result<Ran> {
     })
 }
 
-async fn foreign_tables(pair: &Pair<'_>, database: &str) -> Result<Ran> {
-    let to = connect(&pair.target.superuser_url(database)).await?;
+async fn foreign_tables(pair: &Pair) -> Result<Ran> {
+    let to = connect(&pair.target.superuser_url(DATABASE)).await?;
     to.batch_execute(&format!(
         "CREATE EXTENSION postgres_fdw;
         CREATE SERVER origin FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '{}',
-            dbname '{database}', fetch_size '10000');
+            dbname '{DATABASE}', fetch_size '10000');
         CREATE USER MAPPING FOR CURRENT_USER SERVER origin OPTIONS (user 'postgres');
         CREATE SCHEMA origin;
         IMPORT FOREIGN SCHEMA public FROM SERVER origin INTO origin",
         pair.source.port()
     ))
     .await?;
-    let from = connect(&pair.source.superuser_url(database)).await?;
+    let from = connect(&pair.source.superuser_url(DATABASE)).await?;
     let started = Instant::now();
     for (table, condition) in TABLES {
         let condition = condition
@@ -189,60 +166,27 @@ async fn foreign_tables(pair: &Pair<'_>, database: &str) -> Result<Ran> {
 }
 
 /// `prepare` is not in the time: the others have their tables made as well.
-async fn domicile(pair: &Pair<'_>, database: &str, lanes: Option<usize>) -> Result<Ran> {
-    let folder = tempfile::tempdir()?;
-    let config = folder.path().join("domicile.toml");
-    std::fs::write(
-        &config,
-        format!(
-            "[subjects]\ntable = \"users\"\nresidence = {{ code = \"country\" }}\n\
-            [sites.iad1]\nterritory = \"US\"\nurl = \"{}\"\n\
-            [sites.dub1]\nterritory = \"IE\"\nurl = \"{}\"\n\
-            [[homes]]\nregimes = [\"EU\"]\nsites = [\"dub1\"]\n\
-            [[homes]]\nregimes = [\"*\"]\nsites = [\"iad1\"]\n",
-            pair.source.url(database),
-            pair.target.url(database)
-        ),
-    )?;
-    let program = run::top()?.join("target/release/domicile");
-    let command = |arguments: &[&str]| {
-        let mut command = tokio::process::Command::new(&program);
-        command.arg("--quiet").arg("--config").arg(&config).args(arguments);
-        command.stdin(Stdio::null()).kill_on_drop(true);
-        command
-    };
-    let prepared = command(&["prepare"]).output().await?;
-    ensure!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
-    let lanes = lanes.map(|lanes| lanes.to_string());
-    let mut arguments = vec!["migrate", "--json"];
-    if let Some(lanes) = &lanes {
-        arguments.extend(["--lanes", lanes.as_str()]);
-    }
-    let started = Instant::now();
-    let child = command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let process = child.id().context("the program has ended already")?;
-    let mut output = std::pin::pin!(child.wait_with_output());
-    let mut memory = 0;
-    let mut ticks = tokio::time::interval(Duration::from_millis(20));
-    let output = loop {
-        tokio::select! {
-            output = &mut output => break output?,
-            _ = ticks.tick() => memory = memory.max(resident(process)),
-        }
-    };
-    let seconds = started.elapsed().as_secs_f64();
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(Ran {
-        seconds,
-        memory: Some(memory),
-        report: Some(serde_json::from_slice(&output.stdout)?),
-        ..Ran::default()
-    })
+async fn domicile(pair: &Pair, program: &Program, lanes: Option<usize>) -> Result<Ran> {
+    let [source, target] = [&pair.source, &pair.target].map(|cluster| cluster.url(DATABASE));
+    let prepared = program.prepare(&source, &target).await?;
+    let lanes = lanes.map(|lanes| format!("--lanes={lanes}"));
+    let further: Vec<&str> = lanes.iter().map(String::as_str).collect();
+    let migration = prepared.migrate(&further).await?;
+    Ok(Ran { seconds: migration.seconds, copied: None, migration: Some(migration) })
 }
 
-/// The largest resident memory of a process so far, in KiB; 0 once it has ended.
-fn resident(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+/// It makes the tables as well, and their indexes and keys after the rows.
+async fn pgcopydb(pair: &Pair) -> Result<Ran> {
+    let folder = tempfile::tempdir()?;
+    let mut command = tokio::process::Command::new("pgcopydb");
+    command.args(["clone", "--table-jobs", "2", "--index-jobs", "2", "--dir"]);
+    command.arg(folder.path().join("work"));
+    command.arg("--source").arg(pair.source.superuser_url(DATABASE));
+    command.arg("--target").arg(pair.target.superuser_url(DATABASE));
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let started = Instant::now();
+    let output = command.output().await?;
+    let seconds = started.elapsed().as_secs_f64();
+    ensure!(output.status.success(), "pgcopydb: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(Ran { seconds, ..Ran::default() })
 }
