@@ -114,16 +114,15 @@ async fn floor(pair: &Pair, streams: usize) -> Result<Ran> {
     });
     future::try_join_all(copies).await?;
     let copied = started.elapsed();
-    // Children first: which rows are a person's is told by their parents.
-    let deletions = (0..streams).map(|stream| async move {
-        let from = open(&pair.source).await?;
-        for (table, condition) in TABLES.iter().rev() {
+    // Children first, in all streams: which rows are a person's is told by their parents.
+    let sessions = future::try_join_all((0..streams).map(|_| open(&pair.source))).await?;
+    for (table, condition) in TABLES.iter().rev() {
+        let deletions = sessions.iter().enumerate().map(|(stream, from)| async move {
             let rows = chosen(table, condition, stream, streams);
-            from.batch_execute(&format!("DELETE FROM {rows}")).await?;
-        }
-        anyhow::Ok(())
-    });
-    future::try_join_all(deletions).await?;
+            from.batch_execute(&format!("DELETE FROM {rows}")).await
+        });
+        future::try_join_all(deletions).await?;
+    }
     Ok(Ran {
         seconds: started.elapsed().as_secs_f64(),
         copied: Some(copied.as_secs_f64()),

@@ -76,14 +76,14 @@ fn table(template: &Template, rounds: &[Round]) -> String {
     names.sort_unstable();
     names.dedup();
     for name in names {
-        let (mut seconds, mut ratios, mut copied) = Default::default();
+        let [mut seconds, mut ratios, mut copied] = [(); 3].map(|()| Figures::default());
         for round in rounds {
             let floors = round.iter().filter(|(name, _)| name.starts_with("floor"));
             let floor = floors.map(|(_, ran)| ran.seconds).min_by(f64::total_cmp);
             for (_, ran) in round.iter().filter(|(found, _)| *found == name) {
-                Figures::add(&mut seconds, ran.seconds);
-                Figures::extend(&mut ratios, floor.map(|floor| ran.seconds / floor));
-                Figures::extend(&mut copied, ran.copied);
+                seconds.add(ran.seconds);
+                ratios.extend(floor.map(|floor| ran.seconds / floor));
+                copied.extend(ran.copied);
             }
         }
         text += &row(&[name.to_owned(), seconds.spread(1), ratios.spread(2), copied.spread(1)]);

@@ -171,8 +171,10 @@ async fn run(pair: &Pair, template: &Template, case: Case, program: &Program) ->
     let is_over = Arc::new(AtomicBool::new(false));
     let [old, new] = [pair.source.app_url(DATABASE), away(pair.target.app_url(DATABASE))?];
     let mut writers = Vec::new();
-    for share in shares {
-        let writer = Writer::open(&old, &new, template.size, case.every, is_over.clone()).await?;
+    for (at, share) in (0..).zip(shares) {
+        let (every, offset) = (case.every, case.every * at / case.writers);
+        let over = is_over.clone();
+        let writer = Writer::open(&old, &new, template.size, every, offset, over).await?;
         let begun = begun.clone();
         writers.push(tokio::spawn(async move { writer.follow(&share, &begun).await }));
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::sync::Barrier;
+use tokio::time::{Instant, interval_at};
 
 use super::super::application::{Application, Outcome};
 use super::super::figures::Figures;
@@ -16,6 +17,8 @@ pub(super) struct Writer {
     old: Application,
     new: Application,
     every: Duration,
+    /// How long it waits at first, so that writers do not write all at once.
+    offset: Duration,
     is_over: Arc<AtomicBool>,
 }
 
@@ -36,11 +39,12 @@ impl Writer {
         new: &str,
         size: Size,
         every: Duration,
+        offset: Duration,
         is_over: Arc<AtomicBool>,
     ) -> Result<Writer> {
         let old = Application::open(old, size).await?;
         let new = Application::open(new, size).await?;
-        Ok(Writer { old, new, every, is_over })
+        Ok(Writer { old, new, every, offset, is_over })
     }
 
     /// Writes about each person of its share in turn; tells when it has begun.
@@ -61,7 +65,8 @@ impl Writer {
     }
 
     async fn stay_with(&self, person: i64, felt: &mut Felt) -> Result<()> {
-        let mut ticks = (!self.every.is_zero()).then(|| tokio::time::interval(self.every));
+        let first = Instant::now() + self.offset;
+        let mut ticks = (!self.every.is_zero()).then(|| interval_at(first, self.every));
         let mut longest = Duration::ZERO;
         for turn in 0.. {
             if let Some(ticks) = &mut ticks {
@@ -77,7 +82,9 @@ impl Writer {
                 Outcome::Done if is_over => return Ok(()),
                 Outcome::Done => felt.writes.add_time(took),
                 // Moved before this writer came.
-                Outcome::Refused | Outcome::NobodyHere if turn == 0 => return Ok(()),
+                Outcome::Refused if turn == 0 => return Ok(()),
+                // Moved and erased between two writes: nobody was refused.
+                Outcome::NobodyHere => return Ok(()),
                 Outcome::Refused => {
                     felt.people.push(person);
                     felt.pauses.add_time(took);
@@ -85,7 +92,7 @@ impl Writer {
                     felt.handovers.add_time(self.first_success(person).await?);
                     return Ok(());
                 }
-                other => bail!("{other:?} at the old home of {person}"),
+                Outcome::Arriving => bail!("{person} arrives at the old home"),
             }
         }
         Ok(())
