@@ -56,9 +56,12 @@ async fn the_last_batch_too_waits_for_a_quiet_period_before_it_is_erased() {
 async fn fences_that_a_restore_switched_back_wrongly_can_be_put_right_while_erasure_waits() {
     let world = pending().await;
     // What `pg_restore --disable-triggers` leaves: enabled, but not ALWAYS.
-    world
-        .superuser(0, "alter table posts disable trigger all; alter table posts enable trigger all")
-        .await;
+    world.databases[0]
+        .run_as_superuser(
+            "alter table posts disable trigger all; alter table posts enable trigger all",
+        )
+        .await
+        .unwrap();
     let plan = world.plan().await;
     prepare(&world.sites().await, &plan).await.unwrap();
     let (surroundings, _stop) = surroundings();
@@ -98,7 +101,10 @@ async fn a_target_that_lost_its_arrivals_is_not_answered_by_erasing_the_last_cop
     let world = pending().await;
     // The targets are restored from a backup of before the migration.
     for site in 1..SITES.len() {
-        world.superuser(site, "truncate users, posts, comments, likes, domicile.subject").await;
+        world.databases[site]
+            .run_as_superuser("truncate users, posts, comments, likes, domicile.subject")
+            .await
+            .unwrap();
     }
     let plan = world.plan().await;
     let platform = world.platform(&plan).await;
@@ -120,10 +126,13 @@ async fn an_old_trace_at_a_target_is_no_proof_that_rows_arrived() {
         let world = pending().await;
         // Restored to a day on which these people had been here once before.
         for site in 1..SITES.len() {
-            world.superuser(site, trace).await;
-            world.superuser(site, "truncate users, posts, comments, likes").await;
+            world.databases[site].run_as_superuser(trace).await.unwrap();
+            world.databases[site]
+                .run_as_superuser("truncate users, posts, comments, likes")
+                .await
+                .unwrap();
             if trace.starts_with("insert") {
-                world.superuser(site, "truncate domicile.subject").await;
+                world.databases[site].run_as_superuser("truncate domicile.subject").await.unwrap();
             }
         }
         let plan = world.plan().await;
@@ -185,12 +194,12 @@ async fn a_run_that_died_between_decision_and_settling_is_no_clean_state() {
     let world = pending().await;
     // As the journal stands after the decision's commit, before the settling's.
     for site in 1..SITES.len() {
-        world
-            .superuser(
-                site,
+        world.databases[site]
+            .run_as_superuser(
                 "update domicile.subject set state = 'arriving', fenced = true where subject = '3'",
             )
-            .await;
+            .await
+            .unwrap();
     }
     let plan = world.plan().await;
     let platform = world.platform(&plan).await;
@@ -214,11 +223,9 @@ async fn one_persons_tombstone_makes_nobody_else_at_home() {
     let (erased, withdrawn): (String, String) = (pair[0].get(0), pair[0].get(1));
     // The target failed over and lost the last second: one person's settling and, of the same
     // batch, another's abandoning. The first was erased behind, the second stays at iad1.
-    world
-        .superuser(
-            0,
-            &format!(
-                "set session_replication_role = replica; set domicile.mover = 'on';
+    world.databases[0]
+        .run_as_superuser(&format!(
+            "set session_replication_role = replica; set domicile.mover = 'on';
              insert into domicile.gone (subject, home, move_id)
                  select subject, peer, move_id from domicile.subject where subject = '{erased}';
              delete from domicile.subject where subject = '{erased}';
@@ -228,18 +235,16 @@ async fn one_persons_tombstone_makes_nobody_else_at_home() {
              delete from posts where user_id = {erased};
              delete from likes where user_id = {erased};
              delete from users where id = {erased}"
-            ),
-        )
-        .await;
-    world
-        .superuser(
-            1,
-            &format!(
-                "update domicile.subject set state = 'arriving', fenced = true
+        ))
+        .await
+        .unwrap();
+    world.databases[1]
+        .run_as_superuser(&format!(
+            "update domicile.subject set state = 'arriving', fenced = true
                  where subject in ('{erased}', '{withdrawn}')"
-            ),
-        )
-        .await;
+        ))
+        .await
+        .unwrap();
     let plan = world.plan().await;
     let platform = world.platform(&plan).await;
     let (around, _stop) = surroundings();

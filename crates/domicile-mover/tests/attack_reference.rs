@@ -171,17 +171,12 @@ async fn an_application_at_a_home_does_not_deadlock_with_the_carrier() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reference_trigger_that_a_restore_switched_back_wrongly() {
     let (world, platform) = migrated("").await;
-    world
-        .superuser(
-            0,
-            "alter table badges disable trigger all; alter table badges enable trigger all",
-        )
-        .await;
+    let again_on = "alter table badges disable trigger all; alter table badges enable trigger all";
+    world.databases[0].run_as_superuser(again_on).await.unwrap();
     let plan = world.plan().await;
     prepare(&world.sites().await, &plan).await.unwrap();
-    world
-        .superuser(0, "set session_replication_role = replica; insert into badges values (77, 'x')")
-        .await;
+    let unseen = "set session_replication_role = replica; insert into badges values (77, 'x')";
+    world.databases[0].run_as_superuser(unseen).await.unwrap();
     again(&platform).await.unwrap();
     assert_eq!(world.sum("select count(*) from badges where id = 77").await, 3);
 }

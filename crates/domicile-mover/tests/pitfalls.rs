@@ -121,7 +121,10 @@ async fn pitfall_a_publication_of_all_tables_keeps_nobody_from_moving() {
     let world = World::with(12).await;
     world.app(0).await.batch_execute("alter table posts replica identity full").await.unwrap();
     for site in 0..SITES.len() {
-        world.superuser(site, "create publication everything for all tables").await;
+        world.databases[site]
+            .run_as_superuser("create publication everything for all tables")
+            .await
+            .unwrap();
     }
     let plan = plan_with(&world, &wishes()).await;
     for said in [
@@ -139,7 +142,7 @@ async fn pitfall_types_whose_numbers_differ_between_sites_keep_their_values() {
     const EXTENSIONS: &str = "create schema tools; create extension citext schema tools;
         create extension hstore schema tools; grant usage on schema tools to public;";
     let world = World::with(12).await;
-    world.superuser(0, EXTENSIONS).await;
+    world.databases[0].run_as_superuser(EXTENSIONS).await.unwrap();
     let app = world.app(0).await;
     app.batch_execute(
         r#"create type feeling as enum ('fine', 'so so');
@@ -162,7 +165,10 @@ async fn pitfall_types_whose_numbers_differ_between_sites_keep_their_values() {
         let client = connect(&world.databases[site].superuser_url).await.unwrap();
         assert!(!client.query_one(stands, &[]).await.unwrap().get::<_, bool>(0));
         // Of other numbers than at iad1.
-        world.superuser(site, &format!("create type first as (a int); {EXTENSIONS}")).await;
+        world.databases[site]
+            .run_as_superuser(&format!("create type first as (a int); {EXTENSIONS}"))
+            .await
+            .unwrap();
     }
     prepare(&world.sites().await, &plan).await.unwrap();
     six_move(&world, &plan).await;

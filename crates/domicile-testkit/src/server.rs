@@ -95,6 +95,15 @@ impl TestDatabase {
             address: address.clone(),
         })
     }
+
+    /// Runs statements as the superuser of the server.
+    ///
+    /// # Errors
+    ///
+    /// What the server says to them.
+    pub async fn run_as_superuser(&self, statements: &str) -> Result<()> {
+        Ok(connect(&self.superuser_url).await?.batch_execute(statements).await?)
+    }
 }
 
 impl Drop for TestDatabase {

@@ -111,12 +111,6 @@ impl World {
         connect(&self.databases[site].app_url).await.unwrap()
     }
 
-    /// Runs statements as whoever made the cluster.
-    pub async fn superuser(&self, site: usize, sql: &str) {
-        let client = connect(&self.databases[site].superuser_url).await.unwrap();
-        client.batch_execute(sql).await.unwrap();
-    }
-
     /// One number from each site, summed.
     pub async fn sum(&self, query: &str) -> i64 {
         let mut sum = 0;

@@ -20,7 +20,7 @@ pub struct Load {
     pub replicas: Vec<Replica>,
     /// The tables of people.
     pub tables: Vec<TableLoad>,
-    /// Sessions of others that wait for a lock which the mover holds.
+    /// Sessions of others that have waited for a lock which the mover holds, for 100 ms or more.
     pub waiting: u64,
 }
 
