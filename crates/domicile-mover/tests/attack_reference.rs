@@ -418,6 +418,9 @@ async fn a_partition_made_while_a_watch_runs_gets_its_trigger() {
     app.batch_execute(&partition("kinds_high", 100)).await.unwrap();
     let refused = again(&platform).await.unwrap_err();
     assert!(refused.contains("site iad1 is not prepared for this plan"), "{refused}");
+    for site in [1, 2] {
+        world.app(site).await.batch_execute(&partition("kinds_high", 100)).await.unwrap();
+    }
     prepare(&world.sites().await, &world.plan().await).await.unwrap();
     again(&platform).await.unwrap();
 

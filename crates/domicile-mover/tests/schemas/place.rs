@@ -75,19 +75,18 @@ impl Place {
         let mut dump = Dump::new();
         for (at, table) in schema.tables.iter().enumerate() {
             let key = table.key.iter().map(|column| key_text(schema, &ident(column)));
-            let whole = if schema.dialect.at_sqlite {
+            let whole: Vec<String> = if schema.dialect.at_sqlite {
                 let exact = |column: String| {
                     format!(
                         "typeof({column}), CASE WHEN typeof({column}) IN ('text', 'blob') THEN \
                          hex(CAST({column} AS BLOB)) ELSE quote({column}) END"
                     )
                 };
-                let columns = table.columns().into_iter().map(|column| exact(ident(column)));
-                columns.collect::<Vec<_>>().join(", ")
+                table.columns().into_iter().map(|column| exact(ident(column))).collect()
             } else {
-                "t::text".to_owned()
+                vec!["t::text".to_owned()]
             };
-            let columns: Vec<String> = key.chain([whole]).collect();
+            let columns: Vec<String> = key.chain(whole).collect();
             let sql = format!("select {} from {} t", columns.join(", "), table.sql());
             for mut line in connection.lines(&sql).await {
                 let rest = line.split_off(table.key.len());
@@ -99,7 +98,7 @@ impl Place {
         // SQLite counts up where rows with larger numbers arrive.
         let is_counted = !schema.dialect.at_sqlite || (site == 0 && schema.has_counter());
         let sequences = match schema.dialect.at_sqlite {
-            true => "select name, seq from sqlite_sequence",
+            true => "select name, seq from sqlite_sequence where name not glob 'domicile*'",
             false => {
                 "select format('%I.%I', schemaname, sequencename), coalesce(last_value, 0)
                  from pg_sequences where schemaname <> 'domicile'"

@@ -93,7 +93,7 @@ pub(crate) const WAYS: &[Way] = &[
     ruled(
         "create table extra (id text collate nocase primary key not null)",
         &[("extra", Is(Reference))],
-        "key column id compares by NOCASE, so that equal keys can be written differently",
+        "key column id compares by nocase, so that equal keys can be written differently",
     ),
     ruled("create table extra (id int)", &[("extra", Is(Reference))], "so that a changed row cannot be carried"),
     way(
