@@ -11,6 +11,7 @@ use domicile_model::{MoveId, SiteName, Subject};
 use domicile_store::{Announcement, Arrival, Closure, Departure, Error, Horizon, Kind, Outcome};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::MissedTickBehavior;
 
 /// How often a call that lost a race is tried again at once.
@@ -93,6 +94,8 @@ struct Drive<'a> {
     move_id: MoveId,
     report: BatchReport,
     closed_since: Option<Duration>,
+    /// Held while somebody is closed.
+    turn: Option<OwnedMutexGuard<()>>,
     /// Decided people, with the pause of each and when it was acknowledged.
     decided: Vec<(Duration, Duration)>,
 }
@@ -112,6 +115,7 @@ pub async fn drive(
         move_id,
         report: BatchReport::default(),
         closed_since: None,
+        turn: None,
         decided: Vec::new(),
     };
     loop {
@@ -198,6 +202,7 @@ impl Drive<'_> {
             Effect::Reopen(subject) => {
                 retry!(self.lane.source.reopen(self.move_id, subject));
                 self.closed_since = None;
+                self.turn = None;
                 Answer::Done
             }
             Effect::Settle(group) => self.settle(group).await?,
@@ -293,10 +298,12 @@ impl Drive<'_> {
 
     /// Makes new writers wait. Somebody who cannot be closed now is opened again and tried later.
     async fn close(&mut self, subject: &Subject) -> Result<Answer> {
+        let turn = self.lane.carrier.take_turn().await;
         let started = (self.lane.clock)();
         match self.lane.source.close(self.move_id, subject).await {
             Ok(()) => {
                 self.closed_since = Some(started);
+                self.turn = turn;
                 Ok(Answer::Done)
             }
             Err(error) if error.kind() == Kind::RetryNow => {

@@ -63,7 +63,7 @@ impl Drive<'_> {
         if self.closed_since.is_none() {
             lane.carrier.carry().await?;
         } else {
-            lane.carrier.carry_ahead().await?;
+            lane.carrier.carry_ahead(&lane.target_name).await?;
         }
         // Asked for before the target has a transaction open, in which others may wait for it.
         let kept = lane.carrier.kept_at(&lane.source_name).await?;

@@ -4,11 +4,11 @@ use super::NOTES_AT_ONCE;
 use crate::error::Result;
 use domicile_model::SiteName;
 use domicile_store::{
-    Applied, Closure, Error, Kind, Reference, ReferenceChanges, ReferenceNote, Site,
+    Applied, Closure, Engine, Error, Kind, Reference, ReferenceChanges, ReferenceNote, Site,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Notes that stand because a row is kept or a change is refused are tried again with every so
 /// many calls, or with anything new.
@@ -20,6 +20,9 @@ pub struct Carrier {
     /// Forgets at the writing site. It has a connection and a lock of its own: a writer there may
     /// be held back just now by a lane that waits for `ends`.
     writing: Option<Mutex<Box<dyn Reference>>>,
+    /// Held by whoever carries, and by whoever has closed somebody where that holds back every
+    /// writer of a site: each would wait for what the other has. None where it never does.
+    turn: Option<Arc<Mutex<()>>>,
 }
 
 struct Ends {
@@ -56,7 +59,7 @@ impl Carrier {
         closure: &Arc<Closure>,
     ) -> Result<Self> {
         if closure.reference.is_empty() {
-            return Ok(Carrier { ends: None, writing: None });
+            return Ok(Carrier { ends: None, writing: None, turn: turn(sites) });
         }
         let mut targets = Vec::new();
         for (at, site) in sites.iter().enumerate() {
@@ -69,26 +72,58 @@ impl Carrier {
         let source = sites[writing].reference(closure.clone()).await?;
         let forgetting = sites[writing].reference(closure.clone()).await?;
         let ends = Ends { source, targets, standing: BTreeSet::new(), left_alone: 0 };
-        Ok(Carrier { ends: Some(Mutex::new(ends)), writing: Some(Mutex::new(forgetting)) })
+        Ok(Carrier {
+            ends: Some(Mutex::new(ends)),
+            writing: Some(Mutex::new(forgetting)),
+            turn: turn(sites),
+        })
+    }
+
+    /// Waits until nobody carries and nobody else has closed somebody; neither begins until the
+    /// guard is dropped.
+    pub(crate) async fn take_turn(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.turn {
+            Some(turn) => Some(turn.clone().lock_owned().await),
+            None => None,
+        }
     }
 
     /// Carries everything that was committed at the writing site before this call, and forgets
     /// it there. What stood before and will stand again is not tried every time.
     pub async fn carry(&self) -> Result<(), Error> {
+        let _turn = self.take_turn().await;
         let carried = self.try_all(false).await?;
         self.write_down(carried).await
     }
 
     /// The same, trying everything again.
     pub async fn carry_all(&self) -> Result<(), Error> {
+        let _turn = self.take_turn().await;
         let carried = self.try_all(true).await?;
         self.write_down(carried).await
     }
 
-    /// [`Carrier::carry`] without forgetting, which writes at the writing site: for whoever holds
-    /// writers back there.
-    pub(crate) async fn carry_ahead(&self) -> Result<(), Error> {
-        self.try_all(false).await.map(drop)
+    /// Carries to one site, and does not forget, which writes at the writing site: for whoever
+    /// holds writers back, and has its turn. Every other site has time until the doors are open.
+    pub(crate) async fn carry_ahead(&self, to: &SiteName) -> Result<(), Error> {
+        let Some(ends) = &self.ends else { return Ok(()) };
+        let mut ends = ends.lock().await;
+        let Ends { source, targets, standing, .. } = &mut *ends;
+        let Some(target) = targets.iter_mut().find(|target| target.name == *to) else {
+            return Ok(());
+        };
+        let mut after = 0;
+        loop {
+            let changes = source.changes(after, NOTES_AT_ONCE).await?;
+            let Some(last) = changes.notes.last() else { return Ok(()) };
+            after = last.seq;
+            if changes.notes.iter().any(|note| !standing.contains(&note.seq)) {
+                target.apply(&changes).await?;
+            }
+            if changes.notes.len() < NOTES_AT_ONCE as usize {
+                return Ok(());
+            }
+        }
     }
 
     /// The rows that a site keeps because rows there refer to them, and that the writing site has
@@ -143,6 +178,11 @@ impl Carrier {
             }
         }
     }
+}
+
+/// At SQLite one closed door holds back every writer.
+fn turn(sites: &[Arc<dyn Site>]) -> Option<Arc<Mutex<()>>> {
+    sites.iter().any(|site| site.engine() == Engine::Sqlite).then(Arc::default)
 }
 
 impl Ends {
