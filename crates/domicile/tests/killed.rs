@@ -1,11 +1,16 @@
 //! `kill -9` at random moments under live writes, and one more run.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-#[cfg(test)]
+#[path = "support/kills.rs"]
+mod kills;
 mod support;
 
 use domicile_store::Kind;
 use domicile_store::sqlite::application::Application;
+use domicile_testkit::Rounds;
+use kills::Totals;
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -78,9 +83,19 @@ impl Writer {
 }
 
 #[test]
-fn killed_twenty_times_and_nothing_is_lost() {
+fn soak_killed_and_nothing_is_lost() {
+    let mut totals = Totals::default();
+    for seed in Rounds::new(1).unwrap() {
+        totals.add(seed, KILLS, round(seed));
+    }
+    totals.tell("soak_killed_and_nothing_is_lost");
+}
+
+/// Kills one run after the other, and finishes; how many people were written about.
+fn round(seed: u64) -> u64 {
     let platform = Platform::with_people(PEOPLE);
     platform.run(&["prepare"]).ok();
+    let mut draw = StdRng::seed_from_u64(seed);
     let done = AtomicBool::new(false);
     let writer = std::thread::scope(|scope| {
         let writing = scope.spawn(|| {
@@ -92,10 +107,9 @@ fn killed_twenty_times_and_nothing_is_lost() {
             }
             writer
         });
-        for kill in 0..KILLS {
+        for _ in 0..KILLS {
             let mut run = platform.start(&["migrate", "--batch", "25"]);
-            // No randomness in tests: moments that fall everywhere in start, move and erasure.
-            std::thread::sleep(Duration::from_millis(20 + kill * 53 % 400));
+            std::thread::sleep(Duration::from_millis(draw.random_range(20..420)));
             run.kill().unwrap();
             run.wait().unwrap();
         }
@@ -108,4 +122,5 @@ fn killed_twenty_times_and_nothing_is_lost() {
     writer.check();
     assert!(writer.told.len() > 500, "only {} people were written about", writer.told.len());
     assert!(!writer.home.is_empty(), "no writer met a move");
+    writer.told.len() as u64
 }

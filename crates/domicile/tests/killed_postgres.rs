@@ -9,22 +9,39 @@
     reason = "helpers of tests, shared with another test; a failure should stop where it happens"
 )]
 
+#[path = "support/kills.rs"]
+mod kills;
 #[path = "support/postgres.rs"]
 mod postgres;
 #[path = "../../domicile-mover/tests/world/mod.rs"]
 mod world;
 
+use domicile_testkit::Rounds;
+use kills::Totals;
 use postgres::{configuration, domicile};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use world::{World, write_until};
 
 const PEOPLE: i64 = 16_000;
-const KILLS: usize = 20;
+const KILLS: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_twenty_times_and_run_once_more_nothing_is_lost() {
+async fn soak_killed_between_servers_and_nothing_is_lost() {
+    let mut totals = Totals::default();
+    for seed in Rounds::new(1).unwrap() {
+        let (kills, acknowledged) = round(seed).await;
+        totals.add(seed, kills, acknowledged);
+    }
+    totals.tell("soak_killed_between_servers_and_nothing_is_lost");
+}
+
+/// Kills one run after the other, and finishes; how often, and how many writes were acknowledged.
+async fn round(seed: u64) -> (u64, u64) {
+    let mut draw = StdRng::seed_from_u64(seed);
     let world = Arc::new(World::with(PEOPLE).await);
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("domicile.toml");
@@ -47,7 +64,7 @@ async fn killed_twenty_times_and_run_once_more_nothing_is_lost() {
     let (mut killed, mut left, mut longest) = (0, PEOPLE / 2, 400_u64);
     for _ in 0..KILLS {
         let mut child = domicile(&config, &["migrate", "--batch", "20"]).spawn().unwrap();
-        let moment = Duration::from_millis(rand::random_range(50..longest));
+        let moment = Duration::from_millis(draw.random_range(50..longest));
         if let Ok(ended) = tokio::time::timeout(moment, child.wait()).await {
             assert!(ended.unwrap().success(), "a run that was not killed must succeed");
             break;
@@ -79,4 +96,6 @@ async fn killed_twenty_times_and_run_once_more_nothing_is_lost() {
     assert_eq!(counted.unsigned_abs(), updates, "acknowledged updates of {killed} killed runs");
     assert_eq!(world.sum("select count(*) from posts where nonce = 'start'").await, start);
     assert_eq!(domicile(&config, &["verify"]).status().await.unwrap().code(), Some(0));
+    let nonces: usize = finished.iter().map(|done| done.nonces.len()).sum();
+    (killed, nonces as u64 + updates)
 }
