@@ -1,4 +1,4 @@
-//! From SQLite to PostgreSQL while an application writes, and through crashes at every call.
+//! From SQLite to PostgreSQL while an application writes.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use domicile_mover::migrate::{Options, Surroundings, migrate};
 use domicile_mover::plan::{TableKind, TableRule};
 use domicile_mover::verify::verify;
 use domicile_store::Kind;
-use domicile_store::faulty::{FAULTS, Fault, Faults, POINTS};
+use domicile_store::faulty::Faults;
 use domicile_store::sqlite::application::Application;
 use mixed::model::{Model, Op};
 use mixed::{Mixed, move_ids, options, surroundings};
@@ -145,107 +145,8 @@ async fn no_acknowledged_write_is_lost_on_the_way_to_postgresql() {
     }
     assert_eq!((report.moved, report.failed, report.mismatches), (40, 0, 0), "{report:?}");
     assert!(all.here > 100 && all.there > 40, "{} here, {} there", all.here, all.there);
-    all.model.check(&world, "after the move").await;
+    world.check(&all.model, "after the move").await;
     assert!(verify(&platform).await.unwrap().is_clean());
-}
-
-/// Writes at SQLite whenever the mover looks at the clock, until the person is away.
-struct Turns {
-    app: Application,
-    model: Model,
-    away: BTreeSet<u64>,
-    turn: u64,
-}
-
-const CRASHED: u64 = 6;
-
-impl Turns {
-    fn new(world: &Mixed) -> Turns {
-        let app = world.app();
-        // The mover may hold the lock in this very thread: never wait for it.
-        app.run("PRAGMA busy_timeout = 0").unwrap();
-        Turns { app, model: Model::of(1..=CRASHED), away: BTreeSet::new(), turn: 0 }
-    }
-
-    fn take(&mut self) {
-        self.turn += 1;
-        let person = self.turn % CRASHED + 1;
-        if self.away.contains(&person) {
-            return;
-        }
-        let op = self.model.next(person, self.turn / CRASHED);
-        match at_sqlite(&self.app, &op) {
-            Came::Done => self.model.done(&op),
-            Came::Away => drop(self.away.insert(person)),
-            Came::Busy => {}
-        }
-    }
-}
-
-fn with_turns(turns: &Arc<Mutex<Turns>>) -> (Surroundings, tokio::sync::watch::Sender<bool>) {
-    let (sender, stop) = tokio::sync::watch::channel(false);
-    let (turns, ticks) = (turns.clone(), AtomicU64::new(0));
-    let surroundings = Surroundings {
-        clock: Arc::new(move || {
-            turns.lock().unwrap().take();
-            Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
-        }),
-        now: Arc::new(jiff::Timestamp::now),
-        move_id: move_ids(),
-        progress: Arc::new(|_| {}),
-        stop,
-    };
-    (surroundings, sender)
-}
-
-/// Crashes one run at one point; returns whether it came to that point. Then runs once more.
-async fn crash_and_run_again(point: &str, nth: u32, fault: Fault) -> bool {
-    let context = format!("{point}, passing {nth}, {fault:?}");
-    let world = Mixed::social(CRASHED);
-    let plan = world.prepare().await;
-    let faults = Faults::none();
-    let turns = Arc::new(Mutex::new(Turns::new(&world)));
-    let platform = world.platform(&plan, &faults).await;
-    faults.arm(point, nth, fault);
-    let options = Options { batch: Some(2), ..options() };
-    let (first_surroundings, _stop) = with_turns(&turns);
-    let first = migrate(&platform, &options, &first_surroundings).await;
-    let crashed = faults.crashed_at().is_some();
-    assert_eq!(first.is_err(), crashed, "{context}: {first:?}");
-
-    let platform = world.platform(&plan, &Faults::none()).await;
-    let (surroundings, _stop) = with_turns(&turns);
-    let again = migrate(&platform, &options, &surroundings).await;
-    let again = again.unwrap_or_else(|error| panic!("{context}: {error}"));
-    assert_eq!((again.failed, again.pending_erasure), (0, 0), "{context}: {again:?}");
-    let found = verify(&platform).await.unwrap();
-    assert!(found.is_clean(), "{context}: {found:?}");
-    assert_eq!((found.sites[0].subjects, found.sites[1].subjects), (3, 3), "{context}");
-    let model = turns.lock().unwrap().model.clone();
-    model.check(&world, &context).await;
-    crashed
-}
-
-/// Every point of both lanes, at its first and a later passing.
-async fn crash_everywhere(fault: Fault) {
-    let (mut tried, mut reached) = (0, 0);
-    for point in POINTS.iter().filter(|point| !point.starts_with("site.")) {
-        for nth in [1, 5] {
-            tried += 1;
-            reached += usize::from(crash_and_run_again(point, nth, fault).await);
-        }
-    }
-    assert!(reached > 35, "only {reached} of {tried} crashes happened");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_before_any_call_a_crossing_goes_on() {
-    crash_everywhere(FAULTS[0]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_after_any_call_a_crossing_goes_on() {
-    crash_everywhere(FAULTS[1]).await;
 }
 
 /// Runs a migration in which `act` has a turn whenever the mover looks at the clock.

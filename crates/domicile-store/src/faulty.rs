@@ -1,9 +1,10 @@
 //! A site that crashes where a test wants it to.
 //!
 //! [`Faulty`] wraps any [`crate::Site`] together with the lanes it opens. Each call passes a named
-//! point; [`Faults`] decides whether the process dies there, before the call or after it. A dead
+//! point; [`Faults`] decides whether something breaks there, before the call or after it. A dead
 //! process makes no further call until [`Faults::revive`], and what it had open is closed, so that
-//! transactions end as they do in a crash.
+//! transactions end as they do in a crash. Where only a connection is lost, its lane is closed, and
+//! the process goes on with what else it has.
 //!
 //! Points of calls that either end answers begin with `site.`; those of [`crate::Departure`] with
 //! `source.`, those of [`crate::Arrival`] with `target.`, those of [`crate::Reference`] with
@@ -89,16 +90,29 @@ pub const POINTS: &[&str] = &[
 /// before that chunk or right after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The process dies before the call.
+    /// Before the call.
     NotDone,
-    /// The call is made, and the process dies before it hears the answer.
+    /// The call is made, and its answer is not heard.
     Done,
 }
 
 /// Both faults, for tests that try each.
 pub const FAULTS: [Fault; 2] = [Fault::NotDone, Fault::Done];
 
-/// Where one process dies; clones speak of the same process.
+/// How much goes with a call that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The process dies.
+    Process,
+    /// The lane that made the call has lost its connection; of a call that belongs to no lane,
+    /// only the answer. The process goes on.
+    Connection,
+}
+
+/// Both, for tests that try each.
+pub const REACHES: [Reach; 2] = [Reach::Process, Reach::Connection];
+
+/// Where one process dies or loses a connection; clones speak of the same process.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Plan>>,
@@ -109,6 +123,8 @@ struct Plan {
     armed: Vec<Armed>,
     hits: BTreeMap<&'static str, u32>,
     crashed_at: Option<&'static str>,
+    /// Where a connection was lost last.
+    lost_at: Option<&'static str>,
     /// How often the process was started again; lanes of an earlier life stay dead.
     life: u32,
 }
@@ -118,17 +134,18 @@ struct Armed {
     point: String,
     passings_left: u32,
     fault: Fault,
+    reach: Reach,
 }
 
-/// Leave to make a call, and whether the process dies after it.
+/// Leave to make a call, and what breaks after it.
 #[must_use]
 #[derive(Debug)]
 struct Passage {
-    crash_at: Option<&'static str>,
+    breaks: Option<(&'static str, Reach)>,
 }
 
 impl Faults {
-    /// A process that does not die.
+    /// A process to which nothing happens.
     pub fn none() -> Self {
         Self::default()
     }
@@ -136,8 +153,14 @@ impl Faults {
     /// Lets the process die, once, at the `nth` passing of the point from now on; the next passing
     /// is the first.
     pub fn arm(&self, point: &str, nth: u32, fault: Fault) {
+        self.arm_reaching(point, nth, fault, Reach::Process);
+    }
+
+    /// The same, with no more or no less than this breaking.
+    pub fn arm_reaching(&self, point: &str, nth: u32, fault: Fault, reach: Reach) {
         debug_assert!(POINTS.contains(&point), "{point} is not a crash point");
-        self.plan().armed.push(Armed { point: point.to_owned(), passings_left: nth.max(1), fault });
+        let (point, passings_left) = (point.to_owned(), nth.max(1));
+        self.plan().armed.push(Armed { point, passings_left, fault, reach });
     }
 
     /// How often the living process has come to the point.
@@ -148,6 +171,11 @@ impl Faults {
     /// Where the process died, if it is dead.
     pub fn crashed_at(&self) -> Option<&'static str> {
         self.plan().crashed_at
+    }
+
+    /// Where the process has lost a connection, if it has.
+    pub fn lost_at(&self) -> Option<&'static str> {
+        self.plan().lost_at
     }
 
     /// Starts the process again. The lanes it had open stay closed; open new ones.
@@ -161,7 +189,8 @@ impl Faults {
         self.plan().life
     }
 
-    /// Comes to a point: an error when the process is dead or dies before the call.
+    /// Comes to a point: an error when the process is dead, or when something breaks before the
+    /// call.
     fn pass(&self, point: &'static str) -> Result<Passage> {
         debug_assert!(POINTS.contains(&point), "{point} is not in POINTS");
         let mut plan = self.plan();
@@ -170,20 +199,18 @@ impl Faults {
         }
         *plan.hits.entry(point).or_default() += 1;
         match plan.fault_at(point) {
-            None => Ok(Passage { crash_at: None }),
-            Some(Fault::Done) => Ok(Passage { crash_at: Some(point) }),
-            Some(Fault::NotDone) => {
-                plan.crashed_at = Some(point);
-                Err(crashed(point))
-            }
+            None => Ok(Passage { breaks: None }),
+            Some((Fault::Done, reach)) => Ok(Passage { breaks: Some((point, reach)) }),
+            Some((Fault::NotDone, reach)) => Err(plan.break_at(point, reach)),
         }
     }
 
-    /// Hands the answer on, or dies with it.
+    /// Hands the answer on, or loses it.
     fn finish<R>(&self, passage: Passage, answer: Result<R>) -> Result<R> {
-        let Some(point) = passage.crash_at else { return answer };
-        self.plan().crashed_at = Some(point);
-        Err(crashed(point))
+        match passage.breaks {
+            None => answer,
+            Some((point, reach)) => Err(self.plan().break_at(point, reach)),
+        }
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -193,17 +220,35 @@ impl Faults {
 }
 
 impl Plan {
-    fn fault_at(&mut self, point: &str) -> Option<Fault> {
+    fn break_at(&mut self, point: &'static str, reach: Reach) -> Error {
+        match reach {
+            Reach::Process => {
+                self.crashed_at = Some(point);
+                crashed(point)
+            }
+            Reach::Connection => {
+                self.lost_at = Some(point);
+                lost(point)
+            }
+        }
+    }
+
+    fn fault_at(&mut self, point: &str) -> Option<(Fault, Reach)> {
         for armed in self.armed.iter_mut().filter(|armed| armed.point == point) {
             armed.passings_left = armed.passings_left.saturating_sub(1);
         }
         let fires = self.armed.iter().position(|a| a.point == point && a.passings_left == 0)?;
-        Some(self.armed.remove(fires).fault)
+        let Armed { fault, reach, .. } = self.armed.remove(fires);
+        Some((fault, reach))
     }
 }
 
 fn crashed(point: &str) -> Error {
     Error::new(Kind::RetryLater, format!("crashed at {point}"))
+}
+
+fn lost(point: &str) -> Error {
+    Error::new(Kind::RetryLater, format!("connection lost at {point}"))
 }
 
 #[cfg(test)]
@@ -234,5 +279,17 @@ mod tests {
         assert_eq!(faults.crashed_at(), Some("source.decide"));
     }
 
+    #[test]
+    fn a_lost_connection_fails_one_call_and_the_process_goes_on() {
+        let faults = Faults::none();
+        faults.arm_reaching("source.decide", 1, Fault::NotDone, Reach::Connection);
+        let error = faults.pass("source.decide").unwrap_err();
+        assert_eq!((error.kind(), error.to_string().as_str()), LOST_AT_DECIDE);
+        assert_eq!((faults.crashed_at(), faults.lost_at()), (None, Some("source.decide")));
+        let passage = faults.pass("source.decide").unwrap();
+        assert_eq!(faults.finish(passage, Ok("the answer")).unwrap(), "the answer");
+    }
+
+    const LOST_AT_DECIDE: (Kind, &str) = (Kind::RetryLater, "connection lost at source.decide");
     const CRASHED_AT_DECIDE: (Kind, &str) = (Kind::RetryLater, "crashed at source.decide");
 }

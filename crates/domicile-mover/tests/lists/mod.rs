@@ -1,12 +1,14 @@
 //! One round: writers, a mover that crashes, and what became of the lists.
 
+#[path = "../let_in/mod.rs"]
+mod let_in;
 pub mod platform;
 pub mod postgres;
 pub mod sqlite;
 pub mod writer;
 
 use domicile_model::MoveId;
-use domicile_mover::migrate::{Options, Surroundings, migrate};
+use domicile_mover::migrate::{Options, Surroundings};
 use domicile_mover::people::Platform;
 use domicile_mover::plan::plan;
 use domicile_mover::prepare::prepare;
@@ -18,6 +20,7 @@ use domicile_store::{Closure, Kind};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::civil::date;
+use let_in::migrate_when_let_in;
 use platform::{Database, homes, wishes};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -180,27 +183,6 @@ const PASSED: [&str; 27] = [
     "source.erase",
 ];
 
-/// Runs once. The claim of a run that ended without leave may outlast it a little.
-async fn migrate_when_let_in(
-    platform: &Platform,
-    options: &Options,
-    moved: &Arc<AtomicU64>,
-) -> Result<MigrateReport, domicile_mover::Error> {
-    let mut tries = 0;
-    loop {
-        let (surroundings, _stop) = surroundings(moved);
-        match migrate(platform, options, &surroundings).await {
-            Err(error)
-                if error.to_string().contains("somebody else is migrating") && tries < 200 =>
-            {
-                tries += 1;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            ended => return ended,
-        }
-    }
-}
-
 /// Moves people to and fro.
 async fn move_about(
     databases: &dyn Database,
@@ -222,7 +204,8 @@ async fn move_about(
         let platform = databases.platform(closure, &faults).await;
         let trouble = Trouble::drawn(draw, databases, &faults);
         let moved = Arc::new(AtomicU64::new(0));
-        let running = migrate_when_let_in(&platform, &options, &moved);
+        let (surroundings, _stop) = surroundings(&moved);
+        let running = migrate_when_let_in(&platform, &options, &surroundings);
         let running = tokio::time::timeout(PATIENCE, running)
             .map(|ended| ended.unwrap_or_else(|_| panic!("{context}: no end")));
         let (ended, broke) = match trouble {
@@ -261,7 +244,8 @@ async fn finish(platform: &Platform, seed: u64) -> u64 {
     let mut moves = 0;
     for _ in 0..2 {
         let moved = Arc::new(AtomicU64::new(0));
-        let report = migrate_when_let_in(platform, &options, &moved).await;
+        let (surroundings, _stop) = surroundings(&moved);
+        let report = migrate_when_let_in(platform, &options, &surroundings).await;
         let report = report.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
         assert_eq!((report.failed, report.pending_erasure), (0, 0), "seed {seed}: {report:?}");
         moves += moved.load(Ordering::Relaxed);
@@ -290,8 +274,8 @@ pub async fn report_of_one_run(
         databases.change_house(person).await;
     }
     let platform = databases.platform(&closure, &Faults::none()).await;
-    let moved = Arc::new(AtomicU64::new(0));
-    migrate_when_let_in(&platform, &Options::default(), &moved).await.unwrap()
+    let (surroundings, _stop) = surroundings(&Arc::default());
+    migrate_when_let_in(&platform, &Options::default(), &surroundings).await.unwrap()
 }
 
 pub async fn round(databases: Arc<dyn Database>, seed: u64) -> Counts {

@@ -17,6 +17,7 @@ use domicile_store::sqlite::application::Application;
 use domicile_testkit::tokio_postgres::Client;
 use domicile_testkit::{Server, TestDatabase, connect};
 use jiff::civil::date;
+use model::{Model, STANDING};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,6 +132,14 @@ impl Mixed {
             on: date(2026, 11, 21),
             directives: Directives::default(),
         }
+    }
+
+    /// Everything acknowledged stands once, over both sites, and nothing else does.
+    pub async fn check(&self, model: &Model, context: &str) {
+        let found = self.here(STANDING).into_iter().chain(self.texts(STANDING).await);
+        let mut found: Vec<String> = found.flatten().collect();
+        found.sort();
+        assert_eq!(found, model.lines(), "{context}");
     }
 
     /// The first column of a query at iad1, as texts.

@@ -1,6 +1,5 @@
 //! What an application was told is done, and the SQL that does it at either engine.
 
-use super::Mixed;
 use std::collections::BTreeMap;
 
 /// What one writer's people must own, by everything that was acknowledged.
@@ -83,26 +82,21 @@ impl Model {
         }
     }
 
-    /// Everything acknowledged stands once, over both sites, and nothing else does.
-    pub async fn check(&self, world: &Mixed, context: &str) {
-        let both = |here: Vec<Option<String>>, there: Vec<Option<String>>| {
-            let mut all: Vec<String> = here.into_iter().chain(there).flatten().collect();
-            all.sort();
-            all
-        };
-        let mut expected: Vec<String> = Vec::new();
-        expected.extend(self.posts.iter().map(|(id, (user, body))| format!("{id}|{user}|{body}")));
-        expected
-            .extend(self.comments.iter().map(|(id, (post, body))| format!("{id}|{post}|{body}")));
-        expected.extend(self.seen.iter().map(|(id, seen)| format!("{id}|{seen}")));
-        expected.sort();
-        let sql = "SELECT id || '|' || user_id || '|' || body FROM posts
-            UNION ALL SELECT id || '|' || post_id || '|' || body FROM comments
-            UNION ALL SELECT id || '|' || seen FROM users";
-        let found = both(world.here(sql), world.texts(sql).await);
-        assert_eq!(found, expected, "{context}");
+    /// What [`STANDING`] must find.
+    pub fn lines(&self) -> Vec<String> {
+        let posts = self.posts.iter().map(|(id, (user, body))| format!("{id}|{user}|{body}"));
+        let comments = self.comments.iter().map(|(id, (post, body))| format!("{id}|{post}|{body}"));
+        let seen = self.seen.iter().map(|(id, seen)| format!("{id}|{seen}"));
+        let mut lines: Vec<String> = posts.chain(comments).chain(seen).collect();
+        lines.sort();
+        lines
     }
 }
+
+/// Every row that a model speaks of.
+pub const STANDING: &str = "SELECT id || '|' || user_id || '|' || body FROM posts
+    UNION ALL SELECT id || '|' || post_id || '|' || body FROM comments
+    UNION ALL SELECT id || '|' || seen FROM users";
 
 impl Op {
     /// The statement for SQLite, and its parameters.

@@ -1,6 +1,7 @@
-//! The two sides that a site opens, each closed for good when the process dies.
+//! The sides that a site opens, each closed for good when the process dies or its connection is
+//! lost.
 
-use super::{Faults, Passage, crashed};
+use super::{Faults, Passage, lost};
 use crate::error::Result;
 use crate::site::{
     Announcement, Applied, Arrival, ByteStream, Decision, Departure, Erased, Extent, Horizon,
@@ -12,11 +13,15 @@ use domicile_model::{MoveId, Subject};
 use futures_util::StreamExt;
 use futures_util::stream;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A departure or an arrival of one life of the process.
 pub(super) struct Lane<T: ?Sized> {
-    /// Gone once the process has died: dropping it closes its connections.
+    /// Gone once anything has broken here: dropping it closes its connections.
     inner: Option<Box<T>>,
+    /// A stream that was read from here has broken.
+    is_broken: Arc<AtomicBool>,
     faults: Faults,
     life: u32,
 }
@@ -24,22 +29,23 @@ pub(super) struct Lane<T: ?Sized> {
 impl<T: ?Sized> Lane<T> {
     pub(super) fn new(inner: Box<T>, faults: Faults) -> Self {
         let life = faults.life();
-        Lane { inner: Some(inner), faults, life }
+        Lane { inner: Some(inner), is_broken: Arc::default(), faults, life }
     }
 
     fn enter(&mut self, point: &'static str) -> Result<(&mut T, Passage)> {
         let passage = self.faults.pass(point);
-        if passage.is_err() || self.faults.life() != self.life {
+        let is_broken = self.is_broken.load(Ordering::Relaxed);
+        if passage.is_err() || is_broken || self.faults.life() != self.life {
             self.inner = None;
         }
         match (&mut self.inner, passage?) {
             (Some(inner), passage) => Ok((inner.as_mut(), passage)),
-            (None, _) => Err(crashed(point)),
+            (None, _) => Err(lost(point)),
         }
     }
 
     fn leave<R>(&mut self, passage: Passage, answer: Result<R>) -> Result<R> {
-        if passage.crash_at.is_some() {
+        if passage.breaks.is_some() {
             self.inner = None;
         }
         self.faults.finish(passage, answer)
@@ -79,13 +85,13 @@ impl Departure for Lane<dyn Departure> {
 
     async fn export(&mut self, table: usize) -> Result<ByteStream<'_>> {
         let (inner, passage) = self.enter("source.export")?;
-        if passage.crash_at.is_some() {
+        if passage.breaks.is_some() {
             let answer = inner.export(table).await.map(drop);
             self.leave(passage, answer)?;
         }
-        let faults = self.faults.clone();
-        let Some(inner) = &mut self.inner else { return Err(crashed("source.export")) };
-        Ok(breakable(inner.export(table).await?, faults))
+        let (faults, is_broken) = (self.faults.clone(), self.is_broken.clone());
+        let Some(inner) = &mut self.inner else { return Err(lost("source.export")) };
+        Ok(breakable(inner.export(table).await?, faults, is_broken))
     }
 
     async fn digests(&mut self) -> Result<Vec<TableDigest>> {
@@ -180,28 +186,32 @@ impl Arrival for Lane<dyn Arrival> {
 enum Rows<'a> {
     Untouched(ByteStream<'a>),
     Flowing(ByteStream<'a>),
-    /// The first chunk went out; the process dies before the next.
+    /// The first chunk went out; it breaks before the next.
     Breaking(Passage),
     Ended,
 }
 
 /// A stream that passes `source.export.stream` with its first chunk.
-fn breakable(rows: ByteStream<'_>, faults: Faults) -> ByteStream<'_> {
-    stream::unfold((Rows::Untouched(rows), faults), next_chunk).boxed()
+fn breakable(rows: ByteStream<'_>, faults: Faults, is_broken: Arc<AtomicBool>) -> ByteStream<'_> {
+    stream::unfold((Rows::Untouched(rows), faults, is_broken), next_chunk).boxed()
 }
 
-async fn next_chunk((rows, faults): (Rows<'_>, Faults)) -> Option<(Chunk, (Rows<'_>, Faults))> {
+type Stream<'a> = (Rows<'a>, Faults, Arc<AtomicBool>);
+
+async fn next_chunk((rows, faults, is_broken): Stream<'_>) -> Option<(Chunk, Stream<'_>)> {
     let (chunk, rest) = match rows {
         Rows::Untouched(mut rows) => match (rows.next().await?, faults.pass(STREAM)) {
             (_, Err(error)) => (Err(error), Rows::Ended),
-            (chunk, Ok(Passage { crash_at: None })) => (chunk, Rows::Flowing(rows)),
+            (chunk, Ok(Passage { breaks: None })) => (chunk, Rows::Flowing(rows)),
             (chunk, Ok(passage)) => (chunk, Rows::Breaking(passage)),
         },
         Rows::Flowing(mut rows) => (rows.next().await?, Rows::Flowing(rows)),
-        Rows::Breaking(passage) => (faults.finish(passage, Err(crashed(STREAM))), Rows::Ended),
+        Rows::Breaking(passage) => (faults.finish(passage, Err(lost(STREAM))), Rows::Ended),
         Rows::Ended => return None,
     };
-    Some((chunk, (rest, faults)))
+    // What the inner stream objects to is no broken connection.
+    is_broken.fetch_or(matches!(rest, Rows::Ended), Ordering::Relaxed);
+    Some((chunk, (rest, faults, is_broken)))
 }
 
 type Chunk = Result<Bytes>;
