@@ -1,22 +1,18 @@
-//! A run that waits until it is let in.
+//! Waiting until the sites let a mover in.
 
 use domicile_mover::Error;
-use domicile_mover::migrate::{Options, Surroundings, migrate};
-use domicile_mover::people::Platform;
-use domicile_mover::report::MigrateReport;
+use futures_util::future::BoxFuture;
 use std::time::Duration;
 
 const TRIES: u32 = 200;
 
-/// Runs once. The claim of a run that ended without leave may outlast it a little.
-pub(crate) async fn migrate_when_let_in(
-    platform: &Platform,
-    options: &Options,
-    surroundings: &Surroundings,
-) -> Result<MigrateReport, Error> {
+/// Does it once. The claim of a run that ended without leave may outlast it a little.
+pub(crate) async fn when_let_in<'a, T>(
+    act: impl Fn() -> BoxFuture<'a, Result<T, Error>>,
+) -> Result<T, Error> {
     let mut tries = 0;
     loop {
-        match migrate(platform, options, surroundings).await {
+        match act().await {
             Err(error)
                 if error.to_string().contains("somebody else is migrating") && tries < TRIES =>
             {

@@ -8,7 +8,7 @@ pub mod sqlite;
 pub mod writer;
 
 use domicile_model::MoveId;
-use domicile_mover::migrate::{Options, Surroundings};
+use domicile_mover::migrate::{Options, Surroundings, migrate};
 use domicile_mover::people::Platform;
 use domicile_mover::plan::plan;
 use domicile_mover::prepare::prepare;
@@ -20,7 +20,7 @@ use domicile_store::{Closure, Kind};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::civil::date;
-use let_in::migrate_when_let_in;
+use let_in::when_let_in;
 use platform::{Database, homes, wishes};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -205,7 +205,7 @@ async fn move_about(
         let trouble = Trouble::drawn(draw, databases, &faults);
         let moved = Arc::new(AtomicU64::new(0));
         let (surroundings, _stop) = surroundings(&moved);
-        let running = migrate_when_let_in(&platform, &options, &surroundings);
+        let running = when_let_in(|| migrate(&platform, &options, &surroundings).boxed());
         let running = tokio::time::timeout(PATIENCE, running)
             .map(|ended| ended.unwrap_or_else(|_| panic!("{context}: no end")));
         let (ended, broke) = match trouble {
@@ -245,7 +245,7 @@ async fn finish(platform: &Platform, seed: u64) -> u64 {
     for _ in 0..2 {
         let moved = Arc::new(AtomicU64::new(0));
         let (surroundings, _stop) = surroundings(&moved);
-        let report = migrate_when_let_in(platform, &options, &surroundings).await;
+        let report = when_let_in(|| migrate(platform, &options, &surroundings).boxed()).await;
         let report = report.unwrap_or_else(|error| panic!("seed {seed}: {error:?}"));
         assert_eq!((report.failed, report.pending_erasure), (0, 0), "seed {seed}: {report:?}");
         moves += moved.load(Ordering::Relaxed);
@@ -275,7 +275,8 @@ pub async fn report_of_one_run(
     }
     let platform = databases.platform(&closure, &Faults::none()).await;
     let (surroundings, _stop) = surroundings(&Arc::default());
-    migrate_when_let_in(&platform, &Options::default(), &surroundings).await.unwrap()
+    let options = Options::default();
+    when_let_in(|| migrate(&platform, &options, &surroundings).boxed()).await.unwrap()
 }
 
 pub async fn round(databases: Arc<dyn Database>, seed: u64) -> Counts {

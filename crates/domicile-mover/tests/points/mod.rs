@@ -1,19 +1,22 @@
-//! Rounds of trials: each point a run passes breaks once, at a passing and in a way that the seed
-//! chooses.
+//! Rounds of trials: each point breaks once, at a passing and in a way that the seed chooses.
 
+#[expect(dead_code, reason = "statements with parameters are for another suite")]
 #[path = "../mixed/model.rs"]
 mod model;
-pub(crate) mod trial;
+mod preparing;
+mod trial;
 pub(crate) mod world;
-pub(crate) mod writer;
+mod writer;
 
 use domicile_store::faulty::{FAULTS, Faults, POINTS, REACHES};
+use preparing::preparing;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use std::time::{Duration, Instant};
-use trial::{Break, Came, Trials};
-use world::Pair;
+use tokio::task::JoinHandle;
+use trial::{Break, Broke, Trials};
+use world::{PAIRS, Pair};
 
 /// How often a point is tried that a run of other timing may pass by.
 const TRIES: u32 = 3;
@@ -34,18 +37,27 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    pub(crate) fn begin_round(&mut self, seed: u64) {
+    fn begin_round(&mut self, seed: u64) {
         let (first, _) = self.seeds.unwrap_or((seed, seed));
         self.seeds = Some((first, seed));
         self.rounds += 1;
     }
 
-    pub(crate) fn add(&mut self, came: &Came) {
+    fn add(&mut self, came: &Broke) {
         self.points += 1;
         self.crashes += u64::from(came.faults.crashed_at().is_some());
         let is_lost = came.faults.lost_at().is_some();
         self.lost += u64::from(is_lost);
         self.went_on += u64::from(is_lost && came.is_ended);
+    }
+
+    /// What tasks come to: the runs that were to break, and how many writes were acknowledged.
+    async fn add_all(&mut self, tasks: impl IntoIterator<Item = JoinHandle<(Vec<Broke>, u64)>>) {
+        for task in tasks {
+            let (all, acknowledged) = task.await.unwrap();
+            all.iter().for_each(|broke| self.add(broke));
+            self.acknowledged += acknowledged;
+        }
     }
 
     /// Says what was done.
@@ -82,11 +94,16 @@ pub(crate) async fn round_of_moves(
             tokio::spawn(moves_of_one_world(pair, unreached, half, seed, draw))
         })
         .collect();
-    for half in halves {
-        let (came, acknowledged) = half.await.unwrap();
-        came.iter().for_each(|came| totals.add(came));
-        totals.acknowledged += acknowledged;
-    }
+    totals.add_all(halves).await;
+    totals.took += began.elapsed();
+}
+
+/// Breaks planning and preparing on every pair at each point that they pass.
+pub(crate) async fn round_of_preparing(unreached: &[&'static str], seed: u64, totals: &mut Totals) {
+    let began = Instant::now();
+    totals.begin_round(seed);
+    let pairs = PAIRS.map(|pair| tokio::spawn(preparing(pair, unreached.to_vec(), seed)));
+    totals.add_all(pairs).await;
     totals.took += began.elapsed();
 }
 
@@ -97,7 +114,7 @@ async fn moves_of_one_world(
     mut points: Vec<&'static str>,
     seed: u64,
     mut draw: StdRng,
-) -> (Vec<Came>, u64) {
+) -> (Vec<Broke>, u64) {
     let mut trials = Trials::prepared(pair).await;
     let undisturbed = trials.run(None, seed).await;
     assert_eq!(never_passed(&undisturbed.faults), unreached, "{pair:?}: points no run passes");
@@ -122,6 +139,6 @@ async fn moves_of_one_world(
 }
 
 /// The points that were not passed, in their order.
-pub(crate) fn never_passed(faults: &Faults) -> Vec<&'static str> {
+fn never_passed(faults: &Faults) -> Vec<&'static str> {
     POINTS.iter().copied().filter(|point| faults.hits(point) == 0).collect()
 }

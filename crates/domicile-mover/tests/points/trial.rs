@@ -2,18 +2,19 @@
 
 use super::world::{Pair, World};
 use super::writer::Writer;
-use crate::let_in::migrate_when_let_in;
+use crate::let_in::when_let_in;
 use domicile_model::{MoveId, Subject};
 use domicile_mover::Error;
 use domicile_mover::direct::hold;
 use domicile_mover::locate::locate;
-use domicile_mover::migrate::{Options, Surroundings};
+use domicile_mover::migrate::{Options, Surroundings, migrate};
 use domicile_mover::people::Platform;
 use domicile_mover::plan::Plan;
 use domicile_mover::report::MigrateReport;
 use domicile_mover::verify::verify;
 use domicile_store::Kind;
 use domicile_store::faulty::{Fault, Faults, Reach};
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -36,13 +37,13 @@ pub(crate) struct Break {
 
 /// What became of the run in which something was to break.
 #[derive(Debug)]
-pub(crate) struct Came {
+pub(crate) struct Broke {
     pub(crate) faults: Faults,
     /// It came to its end all the same.
     pub(crate) is_ended: bool,
 }
 
-impl Came {
+impl Broke {
     pub(crate) fn is_broken(&self) -> bool {
         self.faults.crashed_at().is_some() || self.faults.lost_at().is_some()
     }
@@ -56,7 +57,7 @@ pub(crate) struct Trials {
     next: u64,
 }
 
-/// Who does what in a trial.
+/// Who is spoken of later in a trial.
 struct Cast {
     number: u64,
     on_hold: Subject,
@@ -65,21 +66,26 @@ struct Cast {
 impl Trials {
     /// The keeper and the first to return are at dub1.
     pub(crate) async fn prepared(pair: Pair) -> Trials {
-        let world = World::fresh(pair).await;
+        let (world, writer) = Trials::people(pair).await;
         let plan = world.prepare(&Faults::none()).await.unwrap();
-        let trials = Trials::begin(world, plan).await;
+        let trials = Trials::begin(world, writer, plan);
         trials.recover("the start").await;
         trials
     }
 
-    /// In a world that is prepared; nobody has moved.
-    pub(crate) async fn begin(world: World, plan: Plan) -> Trials {
+    /// A world that is not prepared yet, and its people, who are all at iad1.
+    pub(crate) async fn people(pair: Pair) -> (World, Writer) {
+        let world = World::fresh(pair).await;
         let mut writer = Writer::new(&world).await;
         writer.must(0, "insert into addresses values (1, 'first')").await;
         for person in KEEPER..KEEPER + PEOPLE {
             writer.add(person, "FR", 1).await;
         }
         writer.mark(0, "keep", (KEEPER, "k0", Some("taken"))).await;
+        (world, writer)
+    }
+
+    pub(crate) fn begin(world: World, writer: Writer, plan: Plan) -> Trials {
         Trials { world, plan, writer: Arc::new(Mutex::new(writer)), next: 1 }
     }
 
@@ -88,7 +94,7 @@ impl Trials {
     }
 
     /// Lets one run break, runs once more, and looks at everything.
-    pub(crate) async fn run(&mut self, breaks: Option<Break>, seed: u64) -> Came {
+    pub(crate) async fn run(&mut self, breaks: Option<Break>, seed: u64) -> Broke {
         let context =
             format!("{:?}, seed {seed}, trial {}: {breaks:?}", self.world.pair, self.next);
         let cast = self.stage().await;
@@ -98,7 +104,7 @@ impl Trials {
             faults.arm_reaching(point, nth, fault, reach);
         }
         let ran = self.act(&platform, &cast).await;
-        let came = Came { faults, is_ended: ran.is_ok() };
+        let came = Broke { faults, is_ended: ran.is_ok() };
         match ran {
             Ok(report) => {
                 assert_eq!(came.faults.crashed_at(), None, "{context}: a crash goes unnoticed");
@@ -129,7 +135,7 @@ impl Trials {
             let sql = format!("insert into kinds values ('{kind}{next}', '{kind}{next}')");
             writer.must(0, &sql).await;
         }
-        // Somebody there has this slug, so that they cannot arrive.
+        // Has the slug of somebody who is there, so that they cannot arrive.
         writer.mark(0, &format!("c{number}"), (first + 1, "k0", Some("taken"))).await;
         // Kept at dub1 because of its mark, so that a new kind of this label is refused there.
         let (refused, kept) = (format!("r{before}"), format!("o{before}"));
@@ -153,8 +159,8 @@ impl Trials {
     async fn act(&self, platform: &Platform, cast: &Cast) -> Result<MigrateReport, Error> {
         hold(platform, &cast.on_hold, Some("wait".to_owned())).await?;
         hold(platform, &cast.on_hold, None).await?;
-        let (surroundings, _stop) = self.surroundings();
-        let report = migrate_when_let_in(platform, &options(), &surroundings).await?;
+        let (options, (surroundings, _stop)) = (options(), self.surroundings());
+        let report = when_let_in(|| migrate(platform, &options, &surroundings).boxed()).await?;
         locate(platform, &cast.on_hold).await?;
         verify(platform).await?;
         Ok(report)
@@ -162,7 +168,7 @@ impl Trials {
 
     /// Takes out of the way what would be in the way for ever.
     async fn mend(&self, cast: &Cast) {
-        let Cast { number, .. } = cast;
+        let number = cast.number;
         let mut writer = self.writer.lock().await;
         writer.change_slug(0, &format!("c{number}"), &format!("own{number}")).await;
         writer.unmark(1, &format!("r{}", number - 1)).await;
@@ -172,10 +178,10 @@ impl Trials {
     }
 
     /// One run, after which everybody is at home and everything is there.
-    async fn recover(&self, context: &str) {
+    pub(super) async fn recover(&self, context: &str) {
         let platform = self.world.platform(&self.plan, &Faults::none()).await;
-        let (surroundings, _stop) = self.surroundings();
-        let again = migrate_when_let_in(&platform, &options(), &surroundings).await;
+        let (options, (surroundings, _stop)) = (options(), self.surroundings());
+        let again = when_let_in(|| migrate(&platform, &options, &surroundings).boxed()).await;
         let again = again.unwrap_or_else(|error| panic!("{context}: {error}"));
         assert_eq!((again.failed, again.pending_erasure), (0, 0), "{context}: {again:?}");
         let found = verify(&platform).await.unwrap();
@@ -183,16 +189,19 @@ impl Trials {
         self.writer.lock().await.check(context).await;
     }
 
-    /// A clock that gives the application a turn whenever the mover looks at it. The run must be
-    /// in a task: the turns block its thread, and a wake-up of what runs on a test's own thread
-    /// would be lost in them.
+    /// A clock that gives the application a turn whenever the mover looks at it. Turns are tasks:
+    /// a runtime entered anew on this thread would swallow wake-ups that are the mover's.
     fn surroundings(&self) -> (Surroundings, watch::Sender<bool>) {
         static NEXT: AtomicI64 = AtomicI64::new(1);
         let (sender, stop) = watch::channel(false);
         let (writer, ticks) = (self.writer.clone(), AtomicU64::new(0));
         let write = move || {
-            let turn = async { writer.lock().await.take_turn().await };
-            tokio::task::block_in_place(|| Handle::current().block_on(turn));
+            let (writer, (sender, done)) = (writer.clone(), std::sync::mpsc::channel());
+            Handle::current().spawn(async move {
+                writer.lock().await.take_turn().await;
+                let _ = sender.send(());
+            });
+            tokio::task::block_in_place(|| done.recv()).unwrap();
             Duration::from_millis(ticks.fetch_add(10, Ordering::Relaxed))
         };
         let surroundings = Surroundings {

@@ -1,14 +1,19 @@
 //! Two sites of either engine, and tables of every kind that a move knows.
 
 use crate::either::{Databases, Engine};
+use crate::let_in::when_let_in;
 use crate::two_homes::{SITES, homes};
 use domicile_mover::Error;
+use domicile_mover::drive::Clock;
 use domicile_mover::people::{Directives, Platform, ResidenceColumns};
-use domicile_mover::plan::{Plan, TableKind, TableRule, Wishes, plan};
-use domicile_mover::prepare::prepare;
+use domicile_mover::plan::{Plan, TableKind, TableRule, Wishes, measure, plan};
+use domicile_mover::prepare::{drop_keys, list_drops, prepare};
 use domicile_store::faulty::Faults;
+use futures_util::FutureExt as _;
 use jiff::civil::date;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Which engines the two sites run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub(crate) enum Pair {
     /// From SQLite to PostgreSQL; nobody moves back.
     Crossing,
 }
+
+pub(crate) const PAIRS: [Pair; 3] = [Pair::Sqlite, Pair::Postgres, Pair::Crossing];
 
 const SCHEMA: &str = "
 create table kinds (id text not null primary key, label text not null);
@@ -38,8 +45,9 @@ create table marks (id text not null primary key, user_id bigint not null refere
 create index marks_user on marks (user_id);
 create index marks_kind on marks (kind);
 create unique index marks_slug on marks (slug);
-create table likes (user_id bigint not null references users (id), post_id text not null,
-    primary key (user_id, post_id));
+create table likes (user_id bigint not null references users (id),
+    post_id text not null references posts (id), primary key (user_id, post_id));
+create index likes_post on likes (post_id);
 ";
 
 pub(crate) struct World {
@@ -60,11 +68,16 @@ impl World {
         world
     }
 
-    /// Plans and prepares, which ends where the faults say.
+    /// Drops keys that cross people, plans and prepares, which ends where the faults say.
     pub(crate) async fn prepare(&self, faults: &Faults) -> Result<Plan, Error> {
         let sites = self.databases.sites(&SITES.map(|(name, _)| name), faults).await;
-        let plan = plan(&sites, &homes(), &wishes(), date(2026, 11, 21)).await?;
+        let on = date(2026, 11, 21);
+        let crossing = plan(&sites, &homes(), &wishes(), on).await?;
+        drop_keys(&sites, &list_drops(&sites, &crossing).await?).await?;
+        let mut plan = plan(&sites, &homes(), &wishes(), on).await?;
         assert_eq!(plan.refused, []);
+        let clock: Clock = Arc::new(|| Duration::ZERO);
+        measure(&sites, &mut plan, &clock).await?;
         prepare(&sites, &plan).await?;
         if self.pair == Pair::Crossing {
             // Whoever makes tables by another engine's words grants them to nobody.
@@ -72,6 +85,14 @@ impl World {
             self.databases.superuser(1).await.run(grant).await.unwrap();
         }
         Ok(plan)
+    }
+
+    /// The same, without a fault. Claims of a process that died may outlast it a little.
+    pub(crate) async fn prepare_when_let_in(&self, context: &str) -> Plan {
+        let none = Faults::none();
+        when_let_in(|| self.prepare(&none).boxed())
+            .await
+            .unwrap_or_else(|error| panic!("{context}: {error}"))
     }
 
     /// The sites as one process sees them.
