@@ -54,6 +54,32 @@ pub(crate) async fn digests_do_not_depend_on_the_way_rows_came<B: Bed>() {
     assert_eq!(lane.digest("1").await, before, "somebody else's rows");
 }
 
+/// The application writes between the tables of a copy: the copy is of one moment.
+pub(crate) async fn rows_of_all_tables_are_read_in_one_snapshot<B: Bed>() {
+    let stage = Stage::<B>::ready().await;
+    let mut lane = stage.lane(&["1"]).await;
+    lane.announce().await;
+    let before = stage.rows_of(End::Source, "1").await;
+    let mut app = stage.app(End::Source).await;
+    let extent = Extent::People(lane.leaving.subjects.clone());
+    lane.from.open_snapshot(&lane.leaving.subjects).await.unwrap();
+    lane.from.select(&extent).await.unwrap();
+    lane.to.begin(&lane.coming, &extent).await.unwrap();
+    for table in lane.tables.clone() {
+        let rows = lane.from.export(table).await.unwrap();
+        lane.to.import(table, rows).await.unwrap();
+        app.run(&format!("insert into posts (id, user_id, body) values (7{table}, 1, 'late')"))
+            .await
+            .unwrap();
+        app.run("update comments set text = text || 'r'").await.unwrap();
+    }
+    lane.to.commit().await.unwrap();
+    lane.from.close_snapshot().await.unwrap();
+    assert_eq!(stage.rows_of(End::Target, "1").await, before);
+    lane.catch_up_and_decide().await;
+    assert_eq!(stage.rows_of(End::Target, "1").await, stage.rows_of(End::Source, "1").await);
+}
+
 /// Copies tables one after the other until one is refused.
 async fn import_until_refused(lane: &mut Lane) -> Option<Error> {
     let extent = Extent::People(lane.leaving.subjects.clone());

@@ -155,6 +155,7 @@ macro_rules! conformance {
             compare: [
                 digests_tell_what_looks_alike,
                 digests_do_not_depend_on_the_way_rows_came,
+                rows_of_all_tables_are_read_in_one_snapshot,
                 a_row_in_the_way_is_left_alone,
                 a_late_copy_spares_who_settled,
                 a_handle_taken_at_the_target_stops_the_copy,
