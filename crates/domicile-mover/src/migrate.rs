@@ -116,9 +116,9 @@ pub async fn migrate(
     let started = (surroundings.clock)();
     let mut tally = Tally::default();
     let run = Run::begin(platform, options, surroundings).await?;
-    run.round(&mut tally).await?;
-    drop(run);
     let vacuums = Vacuums::default();
+    vacuums.beside(&run, None, run.round(&mut tally)).await?;
+    drop(run);
     if options.vacuum {
         vacuums.behind(platform, surroundings).await;
     }

@@ -154,6 +154,10 @@ pub(crate) struct MigrateArgs {
     /// delayed on purpose needs a longer time.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) max_replica_lag: Duration,
+    /// Rest likewise while a table has so many dead rows more than at its best in this run, if they are
+    /// also more than two fifths of the living and nothing vacuums them away.
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    pub(crate) max_dead_rows: u64,
     /// Keep going until told to stop: people who sign up, whose residence changes, and new
     /// reference rows are taken as they come. A site that stops answering is waited for.
     #[arg(long)]

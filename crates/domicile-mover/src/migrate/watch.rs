@@ -1,7 +1,7 @@
 //! Keeping everybody at home: round after round, until told to stop.
 
 use super::totals::Tally;
-use super::vacuum::Vacuums;
+use super::vacuum::{Vacuums, WATCH_EVERY};
 use super::{Options, Run, Surroundings, keep_installed, report};
 use crate::drive::Stop;
 use crate::error::{Error, Result};
@@ -28,33 +28,12 @@ pub async fn watch(
 ) -> Result<MigrateReport> {
     let started = (surroundings.clock)();
     let (mut tally, vacuums) = (Tally::default(), Vacuums::default());
-    let moving = move_until_stopped(platform, options, surroundings, every, &mut tally);
-    let vacuuming = async {
-        match options.vacuum {
-            true => vacuums.beside(platform).await,
-            false => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        stopped = moving => stopped?,
-        never = vacuuming => match never {},
-    }
-    report(platform, tally, vacuums, surroundings, started).await
-}
-
-async fn move_until_stopped(
-    platform: &Platform,
-    options: &Options,
-    surroundings: &Surroundings,
-    every: Duration,
-    tally: &mut Tally,
-) -> Result<()> {
     let mut stop = surroundings.stop.clone();
     let mut left_alone = LEFT_ALONE.0;
     while !*stop.borrow() {
         let rounds = tally.rounds;
-        match keep_moving(platform, options, surroundings, every, tally).await {
-            Err(Error::Site(error)) if may_pass(error.kind(), tally) => {
+        match keep_moving(platform, options, surroundings, every, &mut tally, &vacuums).await {
+            Err(Error::Site(error)) if may_pass(error.kind(), &tally) => {
                 tracing::warn!(%error, hint = error.hint_text(), "trying again later");
                 if tally.rounds > rounds {
                     left_alone = LEFT_ALONE.0;
@@ -65,7 +44,7 @@ async fn move_until_stopped(
             other => other?,
         }
     }
-    Ok(())
+    report(platform, tally, vacuums, surroundings, started).await
 }
 
 /// Whether an error may be gone later. What needs an operator may be put right while this waits,
@@ -84,13 +63,19 @@ async fn keep_moving(
     surroundings: &Surroundings,
     every: Duration,
     tally: &mut Tally,
+    vacuums: &Vacuums,
 ) -> Result<()> {
     let run = Run::begin(platform, options, surroundings).await?;
     tally.has_begun = true;
+    vacuums.beside(&run, Some(WATCH_EVERY), rounds(&run, every, tally)).await
+}
+
+async fn rounds(run: &Run<'_>, every: Duration, tally: &mut Tally) -> Result<()> {
+    let surroundings = run.surroundings;
     let mut stop = surroundings.stop.clone();
     while !*stop.borrow() {
         let began = (surroundings.clock)();
-        keep_installed(platform).await?;
+        keep_installed(run.platform).await?;
         let looked = run.round(tally).await?;
         tally.rounds += 1;
         let next = began + every.max(looked * REST_PER_LOOK);

@@ -32,6 +32,10 @@ pub(crate) struct Backoff {
     bounds: Bounds,
     pace: u32,
     strain: Option<Strain>,
+    /// Whether the last look found too many dead rows.
+    has_many_dead: bool,
+    /// Whether dead rows are vacuumed away, so that no rest is needed for their sake.
+    is_vacuumed: bool,
     /// When the log had come where: what a replica has not replayed, and since when it stands there.
     written: VecDeque<(Duration, u64)>,
     /// The least each replica was behind, and the fewest dead rows of each table, in this run.
@@ -45,6 +49,8 @@ impl Backoff {
             bounds,
             pace: FULL,
             strain: None,
+            has_many_dead: false,
+            is_vacuumed: false,
             written: VecDeque::new(),
             least_lag: BTreeMap::new(),
             least_dead: BTreeMap::new(),
@@ -69,6 +75,17 @@ impl Backoff {
         self.strain.filter(|_| self.pace < FULL)
     }
 
+    /// Whether there are so many dead rows that a vacuum should come.
+    pub(crate) fn wants_vacuum(&self) -> bool {
+        self.has_many_dead
+    }
+
+    /// Takes in whether vacuums come when they are wanted, and rid the tables of dead rows.
+    pub(crate) fn vacuumed(&mut self, in_vain: bool) {
+        self.is_vacuumed = !in_vain;
+        self.has_many_dead &= in_vain;
+    }
+
     /// How long to rest after so much work.
     pub(crate) fn rest(&self, worked: Duration) -> Duration {
         worked * (FULL - self.pace) / self.pace
@@ -78,6 +95,8 @@ impl Backoff {
     fn strained(&mut self, now: Duration, load: &Load) -> Option<(Strain, String)> {
         let lagging = self.lagging(now, load);
         let dead = self.dead(load);
+        self.has_many_dead = dead.is_some();
+        let dead = dead.filter(|_| !self.is_vacuumed);
         let waiting = (load.waiting > 0).then(|| {
             (Strain::LockWaits, format!("{} sessions wait for the mover's locks", load.waiting))
         });
@@ -125,7 +144,8 @@ impl Backoff {
             let least = self.least_dead.entry(table.table.clone()).or_insert(table.dead);
             *least = table.dead.min(*least);
             let grown = table.dead - *least;
-            if grown > self.bounds.dead_rows && grown / part > table.live / whole {
+            let are_many = grown > self.bounds.dead_rows && grown / part > table.live / whole;
+            if are_many && !table.is_vacuumed {
                 let words = format!("{} has {} dead rows", table.table, table.dead);
                 found = found.or(Some((Strain::DeadRows, words)));
             }
@@ -260,7 +280,8 @@ mod tests {
     #[test]
     fn dead_rows_slow_the_move_when_they_grow_by_many_and_by_much_of_the_table() {
         let load = |live, dead| {
-            let tables = vec![TableLoad { table: "posts".to_owned(), live, dead }];
+            let tables =
+                vec![TableLoad { table: "posts".to_owned(), live, dead, is_vacuumed: false }];
             Load { tables, ..Load::default() }
         };
         let strained = |before: Load, after: Load| {
@@ -279,6 +300,32 @@ mod tests {
         for dead in [9000, 0, 9000] {
             backoff.look(s(0), Some(&load(5000, dead)));
         }
+        assert_eq!(backoff.strain(), Some(Strain::DeadRows));
+    }
+
+    #[test]
+    fn dead_rows_slow_nothing_while_they_are_vacuumed_away() {
+        let load = |dead, is_vacuumed| {
+            let tables = vec![TableLoad { table: "posts".to_owned(), live: 0, dead, is_vacuumed }];
+            Load { tables, ..Load::default() }
+        };
+        let mut backoff = Backoff::new(BOUNDS);
+        looks(&mut backoff, 0, 5, |at| load(2000 * at, at > 0));
+        assert_eq!((backoff.wants_vacuum(), backoff.strain()), (false, None), "somebody does");
+
+        let load = |dead| load(dead, false);
+        let mut backoff = Backoff::new(BOUNDS);
+        backoff.vacuumed(false);
+        looks(&mut backoff, 0, 1, |_| load(0));
+        assert!(!backoff.wants_vacuum());
+        looks(&mut backoff, 1, 5, |_| load(2000));
+        assert_eq!((backoff.wants_vacuum(), backoff.strain()), (true, None));
+        backoff.vacuumed(false);
+        assert!(!backoff.wants_vacuum(), "until the next look");
+        looks(&mut backoff, 6, 1, |_| load(2000));
+        backoff.vacuumed(true);
+        assert!(backoff.wants_vacuum(), "an older snapshot may be gone by then");
+        looks(&mut backoff, 7, 1, |_| load(2000));
         assert_eq!(backoff.strain(), Some(Strain::DeadRows));
     }
 }

@@ -83,6 +83,16 @@ impl Manners {
         known.backoff.look(now, load)
     }
 
+    /// Whether a table at this site has so many dead rows that a vacuum should come.
+    pub(crate) fn wants_vacuum(&self, at: usize) -> bool {
+        self.sites()[at].backoff.wants_vacuum()
+    }
+
+    /// Takes in whether vacuums come to this site, and are not in vain.
+    pub(crate) fn vacuumed(&self, at: usize, in_vain: bool) {
+        self.sites()[at].backoff.vacuumed(in_vain);
+    }
+
     /// At which of these sites to rest for longest after so much work, why, and for how long.
     pub(super) fn rest(
         &self,

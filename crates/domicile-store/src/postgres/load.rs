@@ -15,7 +15,9 @@ FROM pg_catalog.pg_stat_replication r WHERE r.replay_lsn IS NOT NULL GROUP BY 1 
 
 const TABLES: &str = "
 SELECT c.oid::regclass::text, pg_catalog.pg_stat_get_live_tuples(c.oid),
-    pg_catalog.pg_stat_get_dead_tuples(c.oid)
+    pg_catalog.pg_stat_get_dead_tuples(c.oid),
+    EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_vacuum v
+        WHERE v.relid = c.oid AND v.datname = pg_catalog.current_database())
 FROM pg_catalog.pg_class c
 WHERE c.relkind = 'r' AND c.oid IN (SELECT r FROM domicile.relations() r)";
 
@@ -63,6 +65,7 @@ impl Gauge for PostgresGauge {
                     table: row.get(0),
                     live: count(row.get(1)),
                     dead: count(row.get(2)),
+                    is_vacuumed: row.get(3),
                 })
                 .collect(),
         })

@@ -45,4 +45,6 @@ pub struct TableLoad {
     pub live: u64,
     /// Rows that were deleted or replaced, and not yet vacuumed.
     pub dead: u64,
+    /// Whether somebody is vacuuming the table now.
+    pub is_vacuumed: bool,
 }

@@ -48,6 +48,7 @@ async fn move_everybody(
         rows_per_second: args.max_rows_per_second.map(NonZeroU64::get),
         bytes_per_second: args.max_bytes_per_second.map(NonZeroU64::get),
         max_replica_lag: args.max_replica_lag,
+        max_dead_rows: args.max_dead_rows,
         ..config.options()
     };
     let bar = screen::bar(global.quiet);
