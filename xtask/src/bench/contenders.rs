@@ -17,8 +17,9 @@ use crate::run;
 pub(super) enum Contender<'a> {
     /// `COPY` to `COPY`, then `DELETE`, so many streams at once: the least that must be done.
     Floor(usize),
-    /// `domicile migrate`, with so many lanes.
-    Domicile(&'a Program, Option<usize>),
+    /// `domicile migrate`, with so many lanes; as it comes, or with dead rows left to others as all
+    /// contenders leave them.
+    Domicile { program: &'a Program, lanes: Option<usize>, vacuum: bool },
     /// `INSERT … SELECT` through a foreign table, then `DELETE`.
     ForeignTables,
     /// `pgcopydb clone`: everybody, since it cannot choose rows, and nothing is deleted.
@@ -40,7 +41,8 @@ impl<'a> Contender<'a> {
         let mut all = vec![
             Contender::Floor(1),
             Contender::Floor(2),
-            Contender::Domicile(program, lanes),
+            Contender::Domicile { program, lanes, vacuum: false },
+            Contender::Domicile { program, lanes, vacuum: true },
             Contender::ForeignTables,
         ];
         if run::succeeds("pgcopydb", &["--version"]) {
@@ -55,7 +57,8 @@ impl<'a> Contender<'a> {
         match self {
             Contender::Floor(1) => "floor, one stream",
             Contender::Floor(_) => "floor, two streams",
-            Contender::Domicile(..) => "domicile migrate",
+            Contender::Domicile { vacuum: false, .. } => "domicile migrate",
+            Contender::Domicile { .. } => "domicile migrate, vacuuming behind",
             Contender::ForeignTables => "postgres_fdw",
             Contender::Pgcopydb => "pgcopydb clone (everybody, nothing deleted)",
         }
@@ -67,7 +70,9 @@ impl<'a> Contender<'a> {
         pair.renew(template, clones).await?;
         let ran = match self {
             Contender::Floor(streams) => floor(pair, *streams).await?,
-            Contender::Domicile(program, lanes) => domicile(pair, program, *lanes).await?,
+            Contender::Domicile { program, lanes, vacuum } => {
+                domicile(pair, program, *lanes, *vacuum).await?
+            }
             Contender::ForeignTables => foreign_tables(pair).await?,
             Contender::Pgcopydb => pgcopydb(pair).await?,
         };
@@ -165,11 +170,18 @@ async fn foreign_tables(pair: &Pair) -> Result<Ran> {
 }
 
 /// `prepare` is not in the time: the others have their tables made as well.
-async fn domicile(pair: &Pair, program: &Program, lanes: Option<usize>) -> Result<Ran> {
+async fn domicile(
+    pair: &Pair,
+    program: &Program,
+    lanes: Option<usize>,
+    vacuum: bool,
+) -> Result<Ran> {
     let [source, target] = [&pair.source, &pair.target].map(|cluster| cluster.url(DATABASE));
-    let prepared = program.prepare(&source, &target).await?;
+    let prepared = program.prepare(&source, &target, vacuum).await?;
     let lanes = lanes.map(|lanes| format!("--lanes={lanes}"));
-    let further: Vec<&str> = lanes.iter().map(String::as_str).collect();
+    // What nobody vacuums is nothing to wait for.
+    let dead = (!vacuum).then(|| format!("--max-dead-rows={}", u64::MAX));
+    let further: Vec<&str> = lanes.iter().chain(&dead).map(String::as_str).collect();
     let migration = prepared.migrate(&further).await?;
     Ok(Ran { seconds: migration.seconds, copied: None, migration: Some(migration) })
 }

@@ -74,7 +74,7 @@ pub(super) async fn measure(arguments: &Arguments, program: &Program) -> Result<
 /// Makes the three databases; returns their names, in the order of [`STATES`].
 async fn states(pair: &Pair, template: &Template, program: &Program) -> Result<[String; 3]> {
     pair.renew(template, false).await?;
-    program.prepare(&pair.source.url(DATABASE), &pair.target.url(DATABASE)).await?;
+    program.prepare(&pair.source.url(DATABASE), &pair.target.url(DATABASE), true).await?;
     copy(&pair.source, "bench_moving", DATABASE).await?;
     let moving = connect(&pair.source.url("bench_moving")).await?;
     // As an announcement does it.

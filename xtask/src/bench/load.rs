@@ -109,7 +109,8 @@ async fn run(
     limit: Option<u64>,
 ) -> Result<Ran> {
     pair.renew(template, false).await?;
-    let prepared = program.prepare(&pair.source.url(DATABASE), &pair.target.url(DATABASE)).await?;
+    let prepared =
+        program.prepare(&pair.source.url(DATABASE), &pair.target.url(DATABASE), true).await?;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut connections = Vec::new();
     let urls = [pair.source.app_url(DATABASE), pair.target.app_url(DATABASE)];

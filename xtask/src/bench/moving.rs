@@ -88,11 +88,13 @@ fn table(template: &Template, rounds: &[Round]) -> String {
         }
         text += &row(&[name.to_owned(), seconds.spread(1), ratios.spread(2), copied.spread(1)]);
     }
-    for migration in rounds.iter().flatten().filter_map(|(_, ran)| ran.migration.as_ref()) {
+    for (name, migration) in
+        rounds.iter().flatten().filter_map(|(name, ran)| Some((name, ran.migration.as_ref()?)))
+    {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "\n`migrate`: {:.3} ms a person; it reported pause_ms {}, handover_ms {} (p50 / p99 / max), \
+            "\n{name}: {:.3} ms a person; it reported pause_ms {}, handover_ms {} (p50 / p99 / max), \
             spent {}; memory at most {:.0} MB.\n",
             migration.seconds * 1e3 / f64::from(size.leaving),
             migration.tail("pause_ms"),

@@ -165,7 +165,7 @@ async fn run(pair: &Pair, template: &Template, case: Case, program: &Program) ->
     // Without distance there is no proxy either.
     let away = |url: String| if case.distance.is_zero() { Ok(url) } else { proxy.url(&url) };
     let target = away(pair.target.url(DATABASE))?;
-    let prepared = program.prepare(&pair.source.url(DATABASE), &target).await?;
+    let prepared = program.prepare(&pair.source.url(DATABASE), &target, true).await?;
     let shares = case.shares(template.size);
     let begun = Arc::new(Barrier::new(shares.len() + 1));
     let is_over = Arc::new(AtomicBool::new(false));

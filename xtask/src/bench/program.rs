@@ -32,14 +32,19 @@ pub(super) struct Migration {
 }
 
 impl Program {
-    /// Makes two sites ready. No other contender vacuums, so nothing does.
-    pub(super) async fn prepare(&self, source: &str, target: &str) -> Result<Prepared<'_>> {
+    /// Makes two sites ready; vacuums behind or does not.
+    pub(super) async fn prepare(
+        &self,
+        source: &str,
+        target: &str,
+        vacuum: bool,
+    ) -> Result<Prepared<'_>> {
         let prepared = Prepared { program: &self.path, folder: tempfile::tempdir()? };
         std::fs::write(
             prepared.config(),
             format!(
                 "[subjects]\ntable = \"users\"\nresidence = {{ code = \"country\" }}\n\
-                [erase]\nvacuum = false\n\
+                [erase]\nvacuum = {vacuum}\n\
                 [sites.iad1]\nterritory = \"US\"\nurl = \"{source}\"\n\
                 [sites.dub1]\nterritory = \"IE\"\nurl = \"{target}\"\n\
                 [[homes]]\nregimes = [\"EU\"]\nsites = [\"dub1\"]\n\
