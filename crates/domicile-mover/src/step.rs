@@ -260,7 +260,9 @@ impl Batch {
         if !closing.is_closed {
             return Some(Effect::Close(subject));
         }
-        if now.saturating_sub(closing.since) > CLOSED_AT_MOST {
+        // Far from the target the last rows may take all the time there is.
+        let is_clean = progress == Progress::Clean && !self.must_wait;
+        if !is_clean && now.saturating_sub(closing.since) > CLOSED_AT_MOST {
             let tries = self.count_try(&subject);
             if tries >= TRIES {
                 let reason = "writers about this person never drained".to_owned();

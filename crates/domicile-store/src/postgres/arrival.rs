@@ -2,6 +2,7 @@
 
 mod earlier;
 
+use super::client::Parameter;
 use super::departure::subjects_of;
 use super::digest::Types;
 use super::erase;
@@ -20,7 +21,7 @@ use crate::site::{
 use crate::sql::{ident, idents};
 use async_trait::async_trait;
 use domicile_model::{MoveId, Subject};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryFutureExt as _, future};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -72,6 +73,7 @@ impl PostgresArrival {
         if let Extent::Touched(touched) = self.opened()?
             && self.is_stale
         {
+            extent::forget_rows(&self.session, &self.closure).await?;
             self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
             self.is_stale = false;
         }
@@ -168,23 +170,28 @@ impl Arrival for PostgresArrival {
     }
 
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
-        self.session.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
         self.open = Some((announcement.clone(), extent.clone()));
         self.is_stale = true;
+        let (session, closure) = (&self.session, &self.closure);
+        let begin = session.batch("BEGIN ISOLATION LEVEL READ COMMITTED");
         match extent {
             Extent::People(subjects) => {
-                self.clear_people(announcement.move_id, subjects).await?;
+                let copied = self.copied(announcement.move_id, subjects);
+                let ((), copied) = future::try_join(begin, copied).await?;
+                self.clear_people(&copied).await?;
+                extent::choose_people(session, closure, subjects).await?;
                 self.chosen = Chosen::People;
-                extent::choose_people(&self.session, &self.closure, subjects).await
             }
             Extent::Touched(touched) => {
-                self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
-                erase::keep_referred(&self.session, &self.closure, &self.chosen).await?;
-                shared::loosen_brought(&self.session, &self.closure, &self.chosen).await?;
-                extent::delete_chosen(&self.session, &self.closure, &self.chosen).await?;
-                Ok(())
+                future::try_join(begin, extent::forget_rows(session, closure)).await?;
+                let chosen = extent::choose_rows(session, closure, touched).await?;
+                erase::keep_referred(session, closure, &chosen).await?;
+                shared::loosen_brought(session, closure, &chosen).await?;
+                extent::delete_chosen(session, closure, &chosen).await?;
+                self.chosen = chosen;
             }
         }
+        Ok(())
     }
 
     async fn import(&mut self, table: usize, mut rows: ByteStream<'_>) -> Result<u64> {
@@ -225,9 +232,11 @@ impl Arrival for PostgresArrival {
 
     async fn check(&mut self) -> Result<Vec<String>> {
         self.choose_again().await?;
-        let mut found = erase::unmet(&self.session, &self.closure, &self.chosen).await?;
+        let unmet = erase::unmet(&self.session, &self.closure, &self.chosen);
         // What was deleted and has not come again must not be missed by anybody at home here.
-        found.extend(erase::dangling(&self.session, &self.closure).await?);
+        let dangling = erase::dangling(&self.session, &self.closure);
+        let (mut found, dangling) = future::try_join(unmet, dangling).await?;
+        found.extend(dangling);
         Ok(found)
     }
 
@@ -244,18 +253,18 @@ impl Arrival for PostgresArrival {
             Extent::People(subjects) => (subjects.iter().map(Subject::as_str).collect(), true),
             Extent::Touched(notes) => (notes.iter().map(|n| n.subject.as_str()).collect(), false),
         };
-        self.session
-            .client
-            .execute(
-                "UPDATE domicile.subject s SET copied = s.copied OR $3, \
-                 shipped = pg_catalog.pg_current_xact_id() WHERE s.subject = ANY ($1) \
-                 AND s.move_id = $2 AND s.state = 'arriving'",
-                &[&names, &announcement.move_id.0, &is_copied],
-            )
-            .await
-            .map_err(|e| self.failed(e))?;
-        shared::sweep(&self.session, &self.closure).await?;
-        self.session.batch("COMMIT").await
+        let parameters: [&dyn Parameter; 3] = [&names, &announcement.move_id.0, &is_copied];
+        let shipped = self.session.client.execute(
+            "UPDATE domicile.subject s SET copied = s.copied OR $3, \
+             shipped = pg_catalog.pg_current_xact_id() WHERE s.subject = ANY ($1) \
+             AND s.move_id = $2 AND s.state = 'arriving'",
+            &parameters,
+        );
+        let shipped = shipped.map_err(|e| self.failed(e));
+        let swept = shared::sweep(&self.session, &self.closure);
+        // After an error the server takes COMMIT for ROLLBACK.
+        future::try_join3(shipped, swept, self.session.batch("COMMIT")).await?;
+        Ok(())
     }
 
     async fn roll_back(&mut self) -> Result<()> {
@@ -290,7 +299,7 @@ impl Arrival for PostgresArrival {
         self.session.batch("BEGIN").await?;
         let run = async {
             self.mark = self.snapshot().await?;
-            self.clear_people(move_id, subjects).await?;
+            self.clear_people(&self.copied(move_id, subjects).await?).await?;
             if let Some(dangling) = erase::dangling(&self.session, &self.closure).await?.pop() {
                 return Err(Error::new(Kind::Operator, dangling)
                     .hint("remove the rows that refer to them, then run migrate again"));

@@ -15,10 +15,11 @@ use crate::error::{Error, Kind};
 use bytes::Bytes;
 use domicile_model::SiteName;
 use futures_util::{SinkExt as _, Stream, future};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
@@ -29,7 +30,46 @@ use tokio_postgres::{CopyInSink, CopyOutStream, Row, RowStream, Statement};
 const PARTS: u32 = 5;
 
 type Result<T> = std::result::Result<T, tokio_postgres::Error>;
-type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+type Parameters<'a> = &'a [&'a dyn Parameter];
+
+/// A value with the type as which it is sent: a statement whose types the server need not be asked
+/// for takes one trip and not two.
+pub(super) trait Parameter: ToSql + Sync {
+    /// The type.
+    fn type_of(&self) -> Type;
+}
+
+macro_rules! parameters {
+    ($($rust:ty => $sql:ident),* $(,)?) => {$(
+        impl Parameter for $rust {
+            fn type_of(&self) -> Type {
+                Type::$sql
+            }
+        }
+    )*};
+}
+
+parameters! {
+    bool => BOOL,
+    i32 => INT4,
+    i64 => INT8,
+    f64 => FLOAT8,
+    &str => TEXT,
+    String => TEXT,
+    Option<&str> => TEXT,
+    Option<String> => TEXT,
+    Vec<&str> => TEXT_ARRAY,
+    Vec<String> => TEXT_ARRAY,
+    Vec<Option<&str>> => TEXT_ARRAY,
+    &[String] => TEXT_ARRAY,
+    Vec<i64> => INT8_ARRAY,
+    &[i64] => INT8_ARRAY,
+    Vec<bool> => BOOL_ARRAY,
+}
+
+fn typed<'a>(with: &[&'a dyn Parameter]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    with.iter().map(|parameter| (*parameter as &(dyn ToSql + Sync), parameter.type_of())).collect()
+}
 
 /// What is known of the calls of one connection.
 #[derive(Debug, Default)]
@@ -75,11 +115,13 @@ async fn during<F: Future>(calls: &Arc<Calls>, call: F) -> F::Output {
 pub(super) struct Client {
     inner: tokio_postgres::Client,
     calls: Arc<Calls>,
+    /// `COPY` cannot be sent without being prepared; the server plans it anew each time all the same.
+    copies: Mutex<BTreeMap<String, Statement>>,
 }
 
 impl Client {
     pub(super) fn new(inner: tokio_postgres::Client, calls: Arc<Calls>) -> Client {
-        Client { inner, calls }
+        Client { inner, calls, copies: Mutex::default() }
     }
 
     /// From here on silence is noticed.
@@ -109,15 +151,15 @@ impl Client {
     }
 
     pub(super) async fn execute(&self, statement: &str, with: Parameters<'_>) -> Result<u64> {
-        during(&self.calls, self.inner.execute(statement, with)).await
+        during(&self.calls, self.inner.execute_typed(statement, &typed(with))).await
     }
 
     pub(super) async fn query(&self, statement: &str, with: Parameters<'_>) -> Result<Vec<Row>> {
-        during(&self.calls, self.inner.query(statement, with)).await
+        during(&self.calls, self.inner.query_typed(statement, &typed(with))).await
     }
 
     pub(super) async fn query_one(&self, statement: &str, with: Parameters<'_>) -> Result<Row> {
-        during(&self.calls, self.inner.query_one(statement, with)).await
+        during(&self.calls, self.inner.query_typed_one(statement, &typed(with))).await
     }
 
     pub(super) async fn query_opt(
@@ -125,35 +167,39 @@ impl Client {
         statement: &str,
         with: Parameters<'_>,
     ) -> Result<Option<Row>> {
-        during(&self.calls, self.inner.query_opt(statement, with)).await
+        during(&self.calls, self.inner.query_typed_opt(statement, &typed(with))).await
     }
 
     pub(super) async fn prepare(&self, statement: &str) -> Result<Statement> {
         during(&self.calls, self.inner.prepare(statement)).await
     }
 
-    pub(super) async fn query_typed(
-        &self,
-        statement: &str,
-        with: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Vec<Row>> {
-        during(&self.calls, self.inner.query_typed(statement, with)).await
-    }
-
     /// Rows as they come.
     pub(super) async fn stream(&self, statement: &str) -> Result<Pieces<RowStream>> {
-        let none: [&str; 0] = [];
-        let rows = during(&self.calls, self.inner.query_raw(statement, none)).await?;
+        let none: [(&str, Type); 0] = [];
+        let rows = during(&self.calls, self.inner.query_typed_raw(statement, none)).await?;
         Ok(Pieces::new(rows, &self.calls))
     }
 
+    async fn prepare_copy(&self, statement: &str) -> Result<Statement> {
+        let copies = || self.copies.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = copies().get(statement) {
+            return Ok(prepared.clone());
+        }
+        let prepared = self.prepare(statement).await?;
+        copies().insert(statement.to_owned(), prepared.clone());
+        Ok(prepared)
+    }
+
     pub(super) async fn copy_out(&self, statement: &str) -> Result<Pieces<CopyOutStream>> {
-        let pieces = during(&self.calls, self.inner.copy_out(statement)).await?;
+        let statement = self.prepare_copy(statement).await?;
+        let pieces = during(&self.calls, self.inner.copy_out(&statement)).await?;
         Ok(Pieces::new(pieces, &self.calls))
     }
 
     pub(super) async fn copy_in(&self, statement: &str) -> Result<CopyIn> {
-        let sink = during(&self.calls, self.inner.copy_in(statement)).await?;
+        let statement = self.prepare_copy(statement).await?;
+        let sink = during(&self.calls, self.inner.copy_in(&statement)).await?;
         Ok(CopyIn { sink: Box::pin(sink), calls: self.calls.clone() })
     }
 
@@ -179,6 +225,14 @@ impl<'a> Deref for Transaction<'a> {
 }
 
 impl Transaction<'_> {
+    pub(super) async fn execute(&self, statement: &str, with: Parameters<'_>) -> Result<u64> {
+        self.inner.execute_typed(statement, &typed(with)).await
+    }
+
+    pub(super) async fn query(&self, statement: &str, with: Parameters<'_>) -> Result<Vec<Row>> {
+        self.inner.query_typed(statement, &typed(with)).await
+    }
+
     pub(super) async fn commit(self) -> Result<()> {
         self.inner.commit().await
     }

@@ -1,10 +1,10 @@
 //! Whether the tables are still what a closure says of them.
 
+use super::client::Transaction;
 use crate::closure::Closure;
 use crate::error::{Error, Kind};
 use domicile_model::SiteName;
 use std::collections::BTreeMap;
-use tokio_postgres::Transaction;
 
 /// The refusal, when a column came, went, or changed its type since the closure was made: a copy by
 /// the closure's columns would leave a new column's values behind. Asked after the fingerprint was

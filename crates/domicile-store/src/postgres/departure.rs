@@ -1,5 +1,6 @@
 //! The side of a PostgreSQL site that people leave.
 
+use super::client::Parameter;
 use super::columns;
 use super::digest::{self, Passed, Types};
 use super::erase::{self, Held};
@@ -20,7 +21,6 @@ use domicile_model::{MoveId, Subject};
 use futures_util::{StreamExt as _, future, stream};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio_postgres::types::{ToSql, Type};
 
 /// Two sessions: one writes the journal, one holds the snapshot.
 pub(super) struct PostgresDeparture {
@@ -163,6 +163,7 @@ impl Departure for PostgresDeparture {
                 extent::vanished(&self.reader, &self.closure).await
             }
             Extent::Touched(touched) => {
+                extent::forget_rows(&self.reader, &self.closure).await?;
                 self.chosen = extent::choose_rows(&self.reader, &self.closure, touched).await?;
                 Ok(Vec::new())
             }
@@ -219,17 +220,16 @@ impl Departure for PostgresDeparture {
     async fn decide(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Decision>> {
         let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
         let client = &self.writer.client;
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&move_id.0, Type::INT8), (&names, Type::TEXT_ARRAY)];
-        let decide = client.query_typed(
+        let parameters: [&dyn Parameter; 2] = [&move_id.0, &names];
+        let decide = client.query(
             "SELECT out_subject, out_outcome, extract(epoch FROM out_granted)::float8 \
              FROM domicile.decide($1, $2)",
             &parameters,
         );
         // Sent behind the decision without waiting for it: the server's clock right after its
         // commit, so that the pause is measured there and not from here.
-        let after = client
-            .query_typed("SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8", &[]);
+        let after =
+            client.query("SELECT extract(epoch FROM pg_catalog.clock_timestamp())::float8", &[]);
         let (rows, after) = future::join(decide, after).await;
         let rows = rows.map_err(|e| self.failed(e))?;
         let after = after.map_err(|e| self.failed(e))?;

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::site::Erased;
 use crate::sql::{equal, ident, idents};
 use domicile_model::{MoveId, Subject};
+use futures_util::future;
 use std::collections::BTreeSet;
 
 /// The temporary tables in which an erasure keeps what foreign keys referred to.
@@ -25,25 +26,27 @@ pub(super) async fn keep_referred(
     closure: &Closure,
     chosen: &Chosen,
 ) -> Result<()> {
+    // A row that only changed its values comes again under the same key.
+    let only = match chosen {
+        Chosen::People => "",
+        Chosen::Rows(_) => " WHERE r.below",
+    };
+    let mut texts = Vec::new();
     for at in 0..closure.owned.len() {
         let columns = referred_columns(closure, at);
         if columns.is_empty() || chosen.is_empty_at(at) {
             continue;
         }
-        // A row that only changed its values comes again under the same key.
-        let only = match chosen {
-            Chosen::People => "",
-            Chosen::Rows(_) => " WHERE r.below",
-        };
-        session
-            .batch(&format!(
-                "INSERT INTO pg_temp.domicile_erased_{at} SELECT {} FROM {}{only}",
-                idents("t0.", &columns),
-                extent::chosen_from(session, closure, at, chosen)
-            ))
-            .await?;
+        texts.push(format!(
+            "INSERT INTO pg_temp.domicile_erased_{at} SELECT {} FROM {}{only}",
+            idents("t0.", &columns),
+            extent::chosen_from(session, closure, at, chosen)
+        ));
     }
-    Ok(())
+    if texts.is_empty() {
+        return Ok(());
+    }
+    session.batch(&texts.join(";")).await
 }
 
 /// Declared foreign keys of chosen rows that are not met here, one sentence for each. Those along
@@ -53,12 +56,11 @@ pub(super) async fn unmet(
     closure: &Closure,
     chosen: &Chosen,
 ) -> Result<Vec<String>> {
-    let mut found = Vec::new();
     let is_open = |check: &&Check| match chosen {
         Chosen::People => !closure.is_found_along(check),
         Chosen::Rows(_) => !chosen.is_empty_at(check.owned),
     };
-    for check in closure.checks.iter().filter(is_open) {
+    let asked = closure.checks.iter().filter(is_open).map(|check| {
         let whole: Vec<String> =
             check.columns.iter().map(|c| format!("t0.{} IS NOT NULL", ident(c))).collect();
         let statement = format!(
@@ -68,24 +70,23 @@ pub(super) async fn unmet(
             check.parent.sql(),
             equal("q", &check.parent_columns, "t0", &check.columns),
         );
-        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
-        let count: i64 = row.get(0);
-        if count > 0 {
-            found.push(format!(
-                "{count} rows of {} refer to rows of {} that are not at site {}",
-                check.child, check.parent, session.site
-            ));
+        async move {
+            let count = count(session, &statement).await?;
+            Ok((count > 0).then(|| {
+                format!(
+                    "{count} rows of {} refer to rows of {} that are not at site {}",
+                    check.child, check.parent, session.site
+                )
+            }))
         }
-    }
-    Ok(found)
+    });
+    Ok(future::try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
 /// Rows that refer to kept ones that stand here no more, one sentence for each foreign key.
 pub(super) async fn dangling(session: &Session, closure: &Closure) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for check in &closure.checks {
-        let parent = closure.owned.iter().position(|table| table.name == check.parent);
-        let Some(parent) = parent else { continue };
+    let asked = closure.checks.iter().filter_map(|check| {
+        let parent = closure.owned.iter().position(|table| table.name == check.parent)?;
         let statement = format!(
             "SELECT count(*) FROM pg_temp.domicile_erased_{parent} AS e \
              WHERE NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}) \
@@ -95,16 +96,22 @@ pub(super) async fn dangling(session: &Session, closure: &Closure) -> Result<Vec
             check.child.sql(),
             equal("c", &check.columns, "e", &check.parent_columns),
         );
-        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
-        let count: i64 = row.get(0);
-        if count > 0 {
-            found.push(format!(
-                "rows of {} at site {} refer to {count} rows of {} that would be deleted there",
-                check.child, session.site, check.parent
-            ));
-        }
-    }
-    Ok(found)
+        Some(async move {
+            let count = count(session, &statement).await?;
+            Ok((count > 0).then(|| {
+                format!(
+                    "rows of {} at site {} refer to {count} rows of {} that would be deleted there",
+                    check.child, session.site, check.parent
+                )
+            }))
+        })
+    });
+    Ok(future::try_join_all(asked).await?.into_iter().flatten().collect())
+}
+
+async fn count(session: &Session, statement: &str) -> Result<i64> {
+    let row = session.client.query_one(statement, &[]).await.map_err(|e| session.failed(e))?;
+    Ok(row.get(0))
 }
 
 async fn is_partitioned(session: &Session, name: &str) -> Result<bool> {
@@ -203,8 +210,7 @@ async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -
             on = equal("c", &check.columns, "e", &check.parent_columns),
             same = equal("t0", &child.key, "c", &child.key),
         );
-        let row = session.client.query_one(&statement, &[]).await.map_err(|e| session.failed(e))?;
-        let count: i64 = row.get(0);
+        let count = count(session, &statement).await?;
         if count > 0 {
             return Err(Error::new(
                 Kind::Operator,

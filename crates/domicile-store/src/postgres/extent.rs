@@ -3,6 +3,7 @@
 //! Names and keys travel as parameters into temporary tables; `COPY`, which takes no parameters,
 //! then reads from joins with those.
 
+use super::client::Parameter;
 use super::digest::{self, Types};
 use super::planner;
 use super::session::Session;
@@ -13,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::site::{TableDigest, Touched};
 use crate::sql::{equal, ident, idents};
 use domicile_model::Subject;
+use futures_util::{TryFutureExt as _, future};
 use std::collections::BTreeMap;
 
 /// Which kind of extent is chosen.
@@ -81,18 +83,14 @@ pub(super) async fn choose_people(
 ) -> Result<()> {
     let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
     let parts = subject_parts("u", closure.root()).join(", ");
-    session
-        .client
-        .execute(
-            &format!(
-                "INSERT INTO pg_temp.domicile_batch SELECT {parts}, u.subject \
-                 FROM pg_catalog.unnest($1::text[]) AS u(subject)"
-            ),
-            &[&names],
-        )
-        .await
-        .map_err(|e| session.failed(e))?;
-    session.batch("ANALYZE pg_temp.domicile_batch").await
+    let statement = format!(
+        "INSERT INTO pg_temp.domicile_batch SELECT {parts}, u.subject \
+         FROM pg_catalog.unnest($1::text[]) AS u(subject)"
+    );
+    let parameters: [&dyn Parameter; 1] = [&names];
+    let chosen = session.client.execute(&statement, &parameters).map_err(|e| session.failed(e));
+    future::try_join(chosen, session.batch("ANALYZE pg_temp.domicile_batch")).await?;
+    Ok(())
 }
 
 /// `FROM t0 JOIN rows`, the chosen rows of a table.
@@ -119,14 +117,13 @@ pub(super) fn chosen_from(
     }
 }
 
-/// Chooses touched rows, as far as the person of the note owns them here, and below each
+/// Chooses touched rows where none are chosen, as far as the person of the note owns them here, and below each
 /// everything that hangs from it, by this site's own reading.
 pub(super) async fn choose_rows(
     session: &Session,
     closure: &Closure,
     touched: &[Touched],
 ) -> Result<Chosen> {
-    forget_rows(session, closure).await?;
     let mut picked = Picked::nothing(closure);
     for at in 0..closure.owned.len() {
         // What comes with a row above comes with everything below, whatever its own notes say.
@@ -143,7 +140,8 @@ pub(super) async fn choose_rows(
     Ok(Chosen::Rows(picked))
 }
 
-async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
+/// Chooses none.
+pub(super) async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
     let texts: Vec<String> =
         (0..closure.places()).map(|at| format!("DELETE FROM pg_temp.domicile_rows_{at}")).collect();
     session.batch(&texts.join(";")).await
@@ -226,7 +224,6 @@ pub(super) async fn delete_stale(
     peer: &str,
     mark: &str,
 ) -> Result<()> {
-    forget_rows(session, closure).await?;
     let table = &closure.owned[at];
     let stands = format!(
         "FROM pg_temp.domicile_stage_{at} AS x, {}, domicile.subject AS s WHERE {} \
@@ -237,18 +234,19 @@ pub(super) async fn delete_stale(
     );
     let before_mark = "pg_catalog.pg_visible_in_snapshot(s.shipped, $2::text::pg_snapshot)";
     let newer = format!("SELECT count(*) {stands} AND NOT {before_mark}");
-    let row =
-        session.client.query_one(&newer, &[&peer, &mark]).await.map_err(|e| session.failed(e))?;
-    if row.get::<_, i64>(0) > 0 {
-        let text = "a row that arrives was shipped for somebody else meanwhile";
-        return Err(Error::new(Kind::RetryNow, text));
-    }
     let statement = format!(
         "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {}, true {stands} AND {before_mark}",
         idents("t0.", &table.key)
     );
-    let stale =
-        session.client.execute(&statement, &[&peer, &mark]).await.map_err(|e| session.failed(e))?;
+    let parameters: [&dyn Parameter; 2] = [&peer, &mark];
+    let newer = session.client.query_one(&newer, &parameters).map_err(|e| session.failed(e));
+    let stale = session.client.execute(&statement, &parameters).map_err(|e| session.failed(e));
+    let forgotten = forget_rows(session, closure);
+    let ((), newer, stale) = future::try_join3(forgotten, newer, stale).await?;
+    if newer.get::<_, i64>(0) > 0 {
+        let text = "a row that arrives was shipped for somebody else meanwhile";
+        return Err(Error::new(Kind::RetryNow, text));
+    }
     if stale == 0 {
         return Ok(());
     }
@@ -257,8 +255,7 @@ pub(super) async fn delete_stale(
     for below in at + 1..closure.owned.len() {
         choose_children(session, closure, below, &mut picked).await?;
     }
-    delete_chosen(session, closure, &Chosen::Rows(picked)).await?;
-    Ok(())
+    delete_chosen(session, closure, &Chosen::Rows(picked)).await
 }
 
 /// The tables in which shipped rows wait until what they replace is gone.
@@ -286,26 +283,24 @@ pub(super) fn key_json(key: &[String]) -> String {
     serde_json::Value::from(key.to_vec()).to_string()
 }
 
-/// Deletes the chosen rows, children first; returns how many.
+/// Deletes the chosen rows, children first.
 pub(super) async fn delete_chosen(
     session: &Session,
     closure: &Closure,
     chosen: &Chosen,
-) -> Result<u64> {
-    let mut rows = 0;
-    for (at, table) in closure.owned.iter().enumerate().rev() {
-        if chosen.is_empty_at(at) {
-            continue;
-        }
-        let statement = format!(
-            "DELETE FROM {} AS d USING {} WHERE {}",
-            table.name.sql(),
-            chosen_from(session, closure, at, chosen),
-            equal("d", &table.key, "t0", &table.key),
-        );
-        rows += session.client.execute(&statement, &[]).await.map_err(|e| session.failed(e))?;
-    }
-    Ok(rows)
+) -> Result<()> {
+    let tables = closure.owned.iter().enumerate().rev().filter(|(at, _)| !chosen.is_empty_at(*at));
+    let texts: Vec<String> = tables
+        .map(|(at, table)| {
+            format!(
+                "DELETE FROM {} AS d USING {} WHERE {}",
+                table.name.sql(),
+                chosen_from(session, closure, at, chosen),
+                equal("d", &table.key, "t0", &table.key),
+            )
+        })
+        .collect();
+    session.batch(&texts.join(";")).await
 }
 
 /// Digests the chosen rows of every owned table, but for those whose digest is known.
@@ -317,19 +312,20 @@ pub(super) async fn digests(
     known: BTreeMap<usize, TableDigest>,
 ) -> Result<Vec<TableDigest>> {
     let mut found = known;
+    let mut reads = Vec::new();
     for (at, table) in closure.tables().enumerate() {
         if chosen.is_empty_at(at) || found.contains_key(&at) {
             continue;
         }
-        let select = format!(
-            "SELECT {} FROM {}",
-            digest::all(table),
-            chosen_from(session, closure, at, chosen)
-        );
+        let from = chosen_from(session, closure, at, chosen);
+        let select = format!("SELECT {} FROM {from}", digest::all(table));
         let types = types.of(session, closure, at).await?;
-        let sum = digest::read(session, &select, types).await?;
-        found.insert(at, sum.of_table(at));
+        reads.push(async move {
+            let sum = digest::read(session, &select, types).await?;
+            Ok((at, sum.of_table(at)))
+        });
     }
+    found.extend(future::try_join_all(reads).await?);
     Ok(found.into_values().collect())
 }
 

@@ -76,12 +76,11 @@ impl PostgresArrival {
             .await
     }
 
-    /// Deletes what an earlier copy of this move brought.
-    pub(super) async fn clear_people(&self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
-        let copied = self.copied(move_id, subjects).await?;
+    /// Deletes what an earlier copy of this move brought of these people.
+    pub(super) async fn clear_people(&self, copied: &[Subject]) -> Result<()> {
         if !copied.is_empty() {
-            self.refuse_newer(&copied).await?;
-            extent::choose_people(&self.session, &self.closure, &copied).await?;
+            self.refuse_newer(copied).await?;
+            extent::choose_people(&self.session, &self.closure, copied).await?;
             erase::keep_referred(&self.session, &self.closure, &Chosen::People).await?;
             shared::loosen_brought(&self.session, &self.closure, &Chosen::People).await?;
             extent::delete_chosen(&self.session, &self.closure, &Chosen::People).await?;

@@ -1,5 +1,6 @@
 //! Shared rows on their way: which are chosen, which go behind, and how they are put in place.
 
+use super::super::client::Parameter;
 use super::super::extent::{self, Chosen, key_json as json_of};
 use super::super::planner;
 use super::super::session::Session;
@@ -8,7 +9,6 @@ use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
 use crate::error::{Error, Kind, Result};
 use crate::site::Touched;
 use crate::sql::{equal, ident, idents, literal};
-use tokio_postgres::types::ToSql;
 
 /// Deletes loose rows that nobody refers to; returns how many.
 pub(in crate::postgres) async fn sweep(session: &Session, closure: &Closure) -> Result<u64> {
@@ -207,7 +207,7 @@ pub(in crate::postgres) async fn put(
         OR b.came::text = ANY ($3::text[]))";
     let numbered = &putting.numbered[place - closure.owned.len()];
     if let Some(statement) = forward(closure, shared, &stage, numbered, before) {
-        let values: [&(dyn ToSql + Sync); 3] = [&peer, &mark, &putting.own];
+        let values: [&dyn Parameter; 3] = [&peer, &mark, &putting.own];
         session.client.execute(&statement, &values).await.map_err(failed)?;
     }
     // Nobody may change them between this look and the commit.
@@ -229,7 +229,7 @@ pub(in crate::postgres) async fn put(
         here = digest("t0", table),
         there = digest("x", table),
     );
-    let values: [&(dyn ToSql + Sync); 3] = [&peer, &mark, &putting.own];
+    let values: [&dyn Parameter; 3] = [&peer, &mark, &putting.own];
     let row = session.client.query_one(&statement, &values).await.map_err(failed)?;
     putting.own.push(row.get(0));
     match (row.get::<_, Option<&str>>(1), row.get(2)) {
