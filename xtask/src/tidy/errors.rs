@@ -45,7 +45,7 @@ const MAKERS_OF: &[(&str, &str, usize)] = &[
     ("crates/domicile-store/src/crossing/values.rs", "(moments::", 1),
     ("crates/domicile-store/src/crossing/values.rs", " why:", 0),
     ("crates/domicile-store/src/postgres/arrival.rs", "found.push(", 0),
-    ("crates/domicile-store/src/postgres/erase.rs", "found.push(", 0),
+    ("crates/domicile-store/src/postgres/erase.rs", "(count > 0).then(", 0),
     ("crates/domicile-store/src/sqlite/catalog.rs", ".push(", 0),
     ("crates/domicile-store/src/sqlite/connection.rs", "(Kind::", 1),
     ("crates/domicile-store/src/sqlite/connection.rs", " Kind::", 1),

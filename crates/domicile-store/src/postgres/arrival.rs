@@ -35,6 +35,8 @@ pub(super) struct PostgresArrival {
     types: Types,
     /// Whether rows have come or gone since the choice.
     is_stale: bool,
+    /// What was found together with digests, until rows come.
+    unmet: Option<Vec<String>>,
     /// What had arrived when the mark was set, as a snapshot of this site.
     mark: String,
     putting: shared::Putting,
@@ -60,6 +62,7 @@ impl PostgresArrival {
             chosen: Chosen::People,
             types: Types::default(),
             is_stale: false,
+            unmet: None,
             mark: NO_MARK.to_owned(),
         })
     }
@@ -73,11 +76,20 @@ impl PostgresArrival {
         if let Extent::Touched(touched) = self.opened()?
             && self.is_stale
         {
-            extent::forget_rows(&self.session, &self.closure).await?;
             self.chosen = extent::choose_rows(&self.session, &self.closure, touched).await?;
             self.is_stale = false;
         }
         Ok(())
+    }
+
+    /// What must not be committed: rows without those they refer to, one sentence for each kind.
+    async fn find_unmet(&self, chosen: &Chosen) -> Result<Vec<String>> {
+        let unmet = erase::unmet(&self.session, &self.closure, chosen);
+        // What was deleted and has not come again must not be missed by anybody at home here.
+        let dangling = erase::dangling(&self.session, &self.closure);
+        let (mut found, dangling) = future::try_join(unmet, dangling).await?;
+        found.extend(dangling);
+        Ok(found)
     }
 
     /// The extent of the open arrival.
@@ -171,7 +183,7 @@ impl Arrival for PostgresArrival {
 
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
         self.open = Some((announcement.clone(), extent.clone()));
-        self.is_stale = true;
+        (self.is_stale, self.unmet) = (true, None);
         let (session, closure) = (&self.session, &self.closure);
         let begin = session.batch("BEGIN ISOLATION LEVEL READ COMMITTED");
         match extent {
@@ -183,12 +195,20 @@ impl Arrival for PostgresArrival {
                 self.chosen = Chosen::People;
             }
             Extent::Touched(touched) => {
-                future::try_join(begin, extent::forget_rows(session, closure)).await?;
-                let chosen = extent::choose_rows(session, closure, touched).await?;
-                erase::keep_referred(session, closure, &chosen).await?;
-                shared::loosen_brought(session, closure, &chosen).await?;
-                extent::delete_chosen(session, closure, &chosen).await?;
-                self.chosen = chosen;
+                let choose = extent::choose_rows(session, closure, touched);
+                self.chosen = match Chosen::foreseen(closure, touched) {
+                    Some(foreseen) => {
+                        let delete = extent::delete_chosen(session, closure, &foreseen);
+                        future::try_join3(begin, choose, delete).await?.1
+                    }
+                    None => {
+                        let ((), chosen) = future::try_join(begin, choose).await?;
+                        erase::keep_referred(session, closure, &chosen).await?;
+                        shared::loosen_brought(session, closure, &chosen).await?;
+                        extent::delete_chosen(session, closure, &chosen).await?;
+                        chosen
+                    }
+                };
             }
         }
         Ok(())
@@ -196,7 +216,7 @@ impl Arrival for PostgresArrival {
 
     async fn import(&mut self, table: usize, mut rows: ByteStream<'_>) -> Result<u64> {
         let owned = self.closure.at(table);
-        self.is_stale = true;
+        (self.is_stale, self.unmet) = (true, None);
         let is_shared = self.closure.shared_at(table).is_some();
         let is_staged = is_shared || matches!(self.opened()?, Extent::Touched(_));
         // A table without chosen rows sends nothing, not even a header.
@@ -225,23 +245,46 @@ impl Arrival for PostgresArrival {
     }
 
     async fn digests(&mut self) -> Result<Vec<TableDigest>> {
-        self.choose_again().await?;
+        let mut types = std::mem::take(&mut self.types);
         let (session, closure) = (&self.session, &self.closure);
-        extent::digests(session, closure, &self.chosen, &mut self.types, BTreeMap::new()).await
+        // Whoever asks for digests asks for what is unmet next, and the target may be far away.
+        let (digests, unmet) = match self.opened()? {
+            Extent::Touched(touched)
+                if self.is_stale
+                    && let Some(foreseen) = Chosen::foreseen(closure, touched) =>
+            {
+                let choose = extent::choose_rows(session, closure, touched);
+                let digests =
+                    extent::digests(session, closure, &foreseen, &mut types, BTreeMap::new());
+                let unmet = self.find_unmet(&foreseen);
+                let (chosen, digests, unmet) = future::try_join3(choose, digests, unmet).await?;
+                (self.chosen, self.is_stale) = (chosen, false);
+                (digests, unmet)
+            }
+            _ => {
+                self.choose_again().await?;
+                let (session, closure) = (&self.session, &self.closure);
+                let digests =
+                    extent::digests(session, closure, &self.chosen, &mut types, BTreeMap::new());
+                future::try_join(digests, self.find_unmet(&self.chosen)).await?
+            }
+        };
+        self.types = types;
+        self.unmet = Some(unmet);
+        Ok(digests)
     }
 
     async fn check(&mut self) -> Result<Vec<String>> {
+        if let Some(unmet) = self.unmet.take() {
+            return Ok(unmet);
+        }
         self.choose_again().await?;
-        let unmet = erase::unmet(&self.session, &self.closure, &self.chosen);
-        // What was deleted and has not come again must not be missed by anybody at home here.
-        let dangling = erase::dangling(&self.session, &self.closure);
-        let (mut found, dangling) = future::try_join(unmet, dangling).await?;
-        found.extend(dangling);
-        Ok(found)
+        self.find_unmet(&self.chosen).await
     }
 
     async fn bring(&mut self, kept: &ReferenceChanges) -> Result<u64> {
         self.opened()?;
+        self.unmet = None;
         reference::bring(&self.session, &self.closure, kept).await
     }
 

@@ -163,7 +163,6 @@ impl Departure for PostgresDeparture {
                 extent::vanished(&self.reader, &self.closure).await
             }
             Extent::Touched(touched) => {
-                extent::forget_rows(&self.reader, &self.closure).await?;
                 self.chosen = extent::choose_rows(&self.reader, &self.closure, touched).await?;
                 Ok(Vec::new())
             }

@@ -34,7 +34,7 @@ pub(super) async fn keep_referred(
     let mut texts = Vec::new();
     for at in 0..closure.owned.len() {
         let columns = referred_columns(closure, at);
-        if columns.is_empty() || chosen.is_empty_at(at) {
+        if columns.is_empty() || chosen.is_empty_at(at) || !chosen.brings_at(at) {
             continue;
         }
         texts.push(format!(

@@ -3,6 +3,8 @@
 //! Names and keys travel as parameters into temporary tables; `COPY`, which takes no parameters,
 //! then reads from joins with those.
 
+mod stale;
+
 use super::client::Parameter;
 use super::digest::{self, Types};
 use super::planner;
@@ -16,6 +18,8 @@ use crate::sql::{equal, ident, idents};
 use domicile_model::Subject;
 use futures_util::{TryFutureExt as _, future};
 use std::collections::BTreeMap;
+
+pub(super) use stale::{choose_stale, delete_stale};
 
 /// Which kind of extent is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,27 @@ impl Chosen {
             Chosen::People => false,
             Chosen::Rows(picked) => picked.rows[table] == 0,
         }
+    }
+
+    /// Whether rows of a table were chosen with what hangs from them.
+    pub(super) fn brings_at(&self, table: usize) -> bool {
+        match self {
+            Chosen::People => true,
+            Chosen::Rows(picked) => picked.brings[table],
+        }
+    }
+
+    /// The most that notes choose, where the notes alone tell it: what depends on that can be sent
+    /// behind the choice without waiting for it.
+    pub(super) fn foreseen(closure: &Closure, touched: &[Touched]) -> Option<Chosen> {
+        if !closure.shared.is_empty() || touched.iter().any(|note| note.below) {
+            return None;
+        }
+        let mut picked = Picked::nothing(closure);
+        for note in touched {
+            *picked.rows.get_mut(note.table)? += 1;
+        }
+        Some(Chosen::Rows(picked))
     }
 }
 
@@ -117,7 +142,7 @@ pub(super) fn chosen_from(
     }
 }
 
-/// Chooses touched rows where none are chosen, as far as the person of the note owns them here, and below each
+/// Chooses touched rows and no others, as far as the person of the note owns them here, and below each
 /// everything that hangs from it, by this site's own reading.
 pub(super) async fn choose_rows(
     session: &Session,
@@ -125,10 +150,25 @@ pub(super) async fn choose_rows(
     touched: &[Touched],
 ) -> Result<Chosen> {
     let mut picked = Picked::nothing(closure);
+    let noted_at =
+        |at: usize| -> Vec<&Touched> { touched.iter().filter(|note| note.table == at).collect() };
+    if Chosen::foreseen(closure, touched).is_some() {
+        let chosen = (0..closure.owned.len()).map(|at| async move {
+            match noted_at(at).as_slice() {
+                [] => Ok(0),
+                notes => choose_noted(session, closure, at, notes).await,
+            }
+        });
+        let forgotten = forget_rows(session, closure);
+        let ((), rows) = future::try_join(forgotten, future::try_join_all(chosen)).await?;
+        picked.rows[..rows.len()].copy_from_slice(&rows);
+        return Ok(Chosen::Rows(picked));
+    }
+    forget_rows(session, closure).await?;
     for at in 0..closure.owned.len() {
         // What comes with a row above comes with everything below, whatever its own notes say.
         choose_children(session, closure, at, &mut picked).await?;
-        let here: Vec<&Touched> = touched.iter().filter(|note| note.table == at).collect();
+        let here = noted_at(at);
         if !here.is_empty() {
             picked.rows[at] += choose_noted(session, closure, at, &here).await?;
             picked.brings[at] |= here.iter().any(|note| note.below);
@@ -140,8 +180,7 @@ pub(super) async fn choose_rows(
     Ok(Chosen::Rows(picked))
 }
 
-/// Chooses none.
-pub(super) async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
+async fn forget_rows(session: &Session, closure: &Closure) -> Result<()> {
     let texts: Vec<String> =
         (0..closure.places()).map(|at| format!("DELETE FROM pg_temp.domicile_rows_{at}")).collect();
     session.batch(&texts.join(";")).await
@@ -212,50 +251,6 @@ async fn choose_children(
     picked.rows[at] += rows;
     picked.brings[at] |= rows > 0;
     Ok(())
-}
-
-/// Deletes what stands under the keys that wait in a table's stage, and everything below, where
-/// it belongs to somebody arriving from `peer`: a row that passed from one moving person to
-/// another still stands here under the old owner. Rows of anybody else stay.
-pub(super) async fn delete_stale(
-    session: &Session,
-    closure: &Closure,
-    at: usize,
-    peer: &str,
-    mark: &str,
-) -> Result<()> {
-    let table = &closure.owned[at];
-    let stands = format!(
-        "FROM pg_temp.domicile_stage_{at} AS x, {}, domicile.subject AS s WHERE {} \
-         AND s.subject = {} AND s.state = 'arriving' AND s.peer = $1",
-        path_joins(closure, at).0,
-        equal("t0", &table.key, "x", &table.key),
-        owner_text(closure, at),
-    );
-    let before_mark = "pg_catalog.pg_visible_in_snapshot(s.shipped, $2::text::pg_snapshot)";
-    let newer = format!("SELECT count(*) {stands} AND NOT {before_mark}");
-    let statement = format!(
-        "INSERT INTO pg_temp.domicile_rows_{at} SELECT DISTINCT {}, true {stands} AND {before_mark}",
-        idents("t0.", &table.key)
-    );
-    let parameters: [&dyn Parameter; 2] = [&peer, &mark];
-    let newer = session.client.query_one(&newer, &parameters).map_err(|e| session.failed(e));
-    let stale = session.client.execute(&statement, &parameters).map_err(|e| session.failed(e));
-    let forgotten = forget_rows(session, closure);
-    let ((), newer, stale) = future::try_join3(forgotten, newer, stale).await?;
-    if newer.get::<_, i64>(0) > 0 {
-        let text = "a row that arrives was shipped for somebody else meanwhile";
-        return Err(Error::new(Kind::RetryNow, text));
-    }
-    if stale == 0 {
-        return Ok(());
-    }
-    let mut picked = Picked::nothing(closure);
-    (picked.rows[at], picked.brings[at]) = (stale, true);
-    for below in at + 1..closure.owned.len() {
-        choose_children(session, closure, below, &mut picked).await?;
-    }
-    delete_chosen(session, closure, &Chosen::Rows(picked)).await
 }
 
 /// The tables in which shipped rows wait until what they replace is gone.

@@ -7,6 +7,7 @@ use crate::postgres::extent::{self, Chosen};
 use crate::postgres::{erase, shared};
 use crate::sql::idents;
 use domicile_model::{MoveId, Subject};
+use futures_util::future;
 
 impl PostgresArrival {
     /// People of this announcement who are arriving here and whose rows have been committed here:
@@ -65,15 +66,23 @@ impl PostgresArrival {
     pub(super) async fn replace(&self, table: usize, stage: &str) -> Result<()> {
         let Some((announcement, _)) = &self.open else { return Ok(()) };
         let peer = announcement.peer.as_str();
-        extent::delete_stale(&self.session, &self.closure, table, peer, &self.mark).await?;
-        let owned = &self.closure.owned[table];
+        let (session, closure) = (&self.session, &self.closure);
+        let owned = &closure.owned[table];
         let columns = idents("", &owned.columns);
-        self.session
-            .batch(&format!(
-                "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {stage}",
-                owned.name.sql()
-            ))
-            .await
+        let insert = format!(
+            "INSERT INTO {} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {stage}",
+            owned.name.sql()
+        );
+        // Mostly nothing is stale, and one trip is enough.
+        let at_once =
+            format!("{insert} WHERE NOT EXISTS (SELECT 1 FROM pg_temp.domicile_rows_{table})");
+        let stale = extent::choose_stale(session, closure, table, peer, &self.mark);
+        let (stale, ()) = future::try_join(stale, session.batch(&at_once)).await?;
+        if stale > 0 {
+            extent::delete_stale(session, closure, table, stale).await?;
+            session.batch(&insert).await?;
+        }
+        Ok(())
     }
 
     /// Deletes what an earlier copy of this move brought of these people.
