@@ -115,40 +115,38 @@ impl Arrival for PostgresArrival {
             .map(|(column, part)| format!("t0.{} = {part}", ident(column)))
             .collect();
         let same = same.join(" AND ");
-        self.session.batch("BEGIN").await?;
+        let statement = format!(
+            "INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer) \
+             SELECT u, 'arriving', true, $1, $2 \
+             FROM pg_catalog.unnest($3::text[]) AS u ORDER BY u COLLATE \"C\" \
+             ON CONFLICT (subject) DO UPDATE SET state = 'arriving', fenced = true, \
+                 move_id = excluded.move_id, peer = excluded.peer, copied = false, \
+                 fingerprint = NULL, announced_at = excluded.announced_at, decided_at = NULL \
+             WHERE s.state = 'withdrawn' OR (s.state = 'resident' AND NOT EXISTS \
+                 (SELECT 1 FROM {root} AS t0 WHERE {same})) \
+             RETURNING s.subject"
+        );
         let client = &self.session.client;
-        let run = async {
-            client
-                .execute("SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)", &[&LOCKS, &FLAG])
-                .await?;
-            client.execute("SELECT pg_catalog.setval('domicile.flag', 1, true)", &[]).await?;
-            let rows = client
-                .query(
-                    &format!("INSERT INTO domicile.subject AS s (subject, state, fenced, move_id, peer) \
-                     SELECT u, 'arriving', true, $1, $2 \
-                     FROM pg_catalog.unnest($3::text[]) AS u ORDER BY u COLLATE \"C\" \
-                     ON CONFLICT (subject) DO UPDATE SET state = 'arriving', fenced = true, \
-                         move_id = excluded.move_id, peer = excluded.peer, copied = false, \
-                         fingerprint = NULL, announced_at = excluded.announced_at, decided_at = NULL \
-                     WHERE s.state = 'withdrawn' OR (s.state = 'resident' AND NOT EXISTS \
-                         (SELECT 1 FROM {root} AS t0 WHERE {same})) \
-                     RETURNING s.subject"),
-                    &[&announcement.move_id.0, &announcement.peer.as_str(), &names],
-                )
-                .await?;
+        let peer = announcement.peer.as_str();
+        let values: [&dyn Parameter; 3] = [&announcement.move_id.0, &peer, &names];
+        let ours: [&dyn Parameter; 2] = [&names, &announcement.move_id.0];
+        let flag: [&dyn Parameter; 2] = [&LOCKS, &FLAG];
+        // In this order and in one trip; after an error the server takes COMMIT for ROLLBACK.
+        let taken = future::try_join5(
+            client.batch_execute("BEGIN"),
+            client.execute("SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)", &flag),
+            client.execute("SELECT pg_catalog.setval('domicile.flag', 1, true)", &[]),
+            client.query(&statement, &values),
             // Told twice: those who are arriving under this move already are arriving.
-            let again = client
-                .query(
-                    "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
-                     AND s.state = 'arriving' AND s.move_id = $2",
-                    &[&names, &announcement.move_id.0],
-                )
-                .await?;
-            client.batch_execute("COMMIT").await?;
-            Ok::<_, tokio_postgres::Error>((rows, again))
-        };
-        match run.await {
-            Ok((rows, again)) => {
+            client.query(
+                "SELECT s.subject FROM domicile.subject s WHERE s.subject = ANY ($1) \
+                 AND s.state = 'arriving' AND s.move_id = $2",
+                &ours,
+            ),
+        );
+        let taken = future::try_join(taken, client.batch_execute("COMMIT"));
+        match taken.await {
+            Ok(((_, _, _, rows, again), ())) => {
                 let mut expected = subjects_of(&rows);
                 expected.extend(subjects_of(&again));
                 expected.sort();

@@ -295,6 +295,9 @@ pub(super) async fn delete_chosen(
             )
         })
         .collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
     session.batch(&texts.join(";")).await
 }
 

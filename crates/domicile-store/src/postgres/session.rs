@@ -4,8 +4,7 @@ use super::client::{self, Calls, Client};
 use crate::error::{Error, Kind, Result};
 use crate::sql;
 use domicile_model::SiteName;
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{self, BoxFuture, FutureExt as _};
 use rustls::{ClientConfig, RootCertStore};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +42,19 @@ const SETTINGS: &str = "SET search_path = ''; SET row_security = off; \
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; \
     SET tcp_user_timeout = '30s'; SET domicile.mover = 'on'; \
     SET plan_cache_mode = force_custom_plan";
+
+/// A role that row-level security holds for sees what it may see, without an error.
+const FOR_READING: &str = "SET default_transaction_read_only = on; SET row_security = on";
+
+/// A named standby must have applied what we call done, or a failover takes it back.
+const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', \
+    CASE WHEN pg_catalog.current_setting('synchronous_standby_names') = '' \
+    THEN 'on' ELSE 'remote_apply' END, false)";
+
+/// The application's triggers must not run a second time for rows that only travel, and rows arrive
+/// in no order a foreign key would like: both are set aside in this session, and the keys are
+/// rechecked by anti-join. The fences are ALWAYS triggers and stay.
+const ASIDE: &str = "SET session_replication_role = replica";
 
 /// How to open sessions at one site.
 #[derive(Clone)]
@@ -140,7 +152,16 @@ impl Sessions {
         let calls = Arc::new(Calls::default());
         let client = self.connect(Some(&calls)).await.map_err(|e| self.unreachable(e))?;
         let set = format!("{SETTINGS}; SELECT pg_catalog.pg_backend_pid()");
-        let answer = client.simple_query(&set).await;
+        let rest = match self.reads_only {
+            true => client.batch_execute(FOR_READING).map(|set| (set, Ok(()))).left_future(),
+            false => {
+                let durable = client.batch_execute(DURABLE);
+                let aside = client.batch_execute(ASIDE);
+                future::join(durable, aside).right_future()
+            }
+        };
+        // One trip for all of them.
+        let (answer, (rest, aside)) = future::join(client.simple_query(&set), rest).await;
         let client = Client::new(client, calls);
         let session = Session { site: self.name.clone(), client, has_indexes: false };
         let process = answer.map_err(|e| session.failed(e))?.iter().find_map(|part| match part {
@@ -150,23 +171,7 @@ impl Sessions {
         if let Some(process) = process {
             session.client.answers_as(process);
         }
-        if self.reads_only {
-            // A role that row-level security holds for sees what it may see, without an error.
-            session.batch("SET default_transaction_read_only = on; SET row_security = on").await?;
-            return Ok(session);
-        }
-        // A named standby must have applied what we call done, or a failover takes it back.
-        session
-            .batch(
-                "SELECT pg_catalog.set_config('synchronous_commit', \
-                 CASE WHEN pg_catalog.current_setting('synchronous_standby_names') = '' \
-                 THEN 'on' ELSE 'remote_apply' END, false)",
-            )
-            .await?;
-        // The application's triggers must not run a second time for rows that only travel, and
-        // rows arrive in no order a foreign key would like: both are set aside in this session,
-        // and the keys are rechecked by anti-join. The fences are ALWAYS triggers and stay.
-        let aside = session.client.batch_execute("SET session_replication_role = replica").await;
+        rest.map_err(|e| session.failed(e))?;
         if let Err(error) = aside {
             if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
                 return Err(session.failed(error));
