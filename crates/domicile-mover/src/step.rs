@@ -22,7 +22,8 @@ pub const DECIDED_TOGETHER: usize = 64;
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// After how many rounds of catching up new writers are made to wait.
 pub const ROUNDS: u32 = 6;
-/// How long new writers are made to wait at most before the person is opened again.
+/// How long new writers have waited when the person is opened again rather than caught up with once
+/// more.
 pub const CLOSED_AT_MOST: Duration = Duration::from_secs(1);
 /// How often one person's copy or closing is tried before the person has failed.
 pub const TRIES: u32 = 4;

@@ -216,15 +216,15 @@ fn a_resumed_decision_is_settled_and_nothing_else() {
     assert_eq!(batch.next(Duration::ZERO), Effect::Finish);
 }
 
-#[test]
-fn somebody_who_is_written_about_without_pause_is_closed_and_decided() {
+/// Where everything takes so long.
+fn is_closed_and_decided(took: Duration) {
     let subject = Subject::new("1");
     let mut batch = Batch::resume([(subject.clone(), Progress::Copied)]);
     let mut now = Duration::ZERO;
     let mut is_closed = false;
     for _ in 0..200 {
         let effect = batch.next(now);
-        now += Duration::from_millis(20);
+        now += took;
         let answer = match &effect {
             Effect::CatchUp(_) => Answer::Shipped { vanished: Vec::new() },
             Effect::Decide(_) => {
@@ -242,6 +242,16 @@ fn somebody_who_is_written_about_without_pause_is_closed_and_decided() {
     }
     assert!(is_closed);
     assert_eq!(batch.people()[&subject], Progress::Settled);
+}
+
+#[test]
+fn somebody_who_is_written_about_without_pause_is_closed_and_decided() {
+    is_closed_and_decided(Duration::from_millis(20));
+}
+
+#[test]
+fn somebody_whose_last_rows_took_longer_than_a_door_may_be_closed_is_decided_all_the_same() {
+    is_closed_and_decided(CLOSED_AT_MOST * 2);
 }
 
 proptest! {
