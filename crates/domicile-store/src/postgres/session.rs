@@ -56,6 +56,9 @@ const DURABLE: &str = "SELECT pg_catalog.set_config('synchronous_commit', \
 /// rechecked by anti-join. The fences are ALWAYS triggers and stay.
 const ASIDE: &str = "SET session_replication_role = replica";
 
+/// What to do about a full disk.
+const MAKE_ROOM: &str = "make room, then run the same command again";
+
 /// How to open sessions at one site.
 #[derive(Clone)]
 pub(super) struct Sessions {
@@ -192,6 +195,8 @@ impl Sessions {
             Some(code) if code.code().starts_with("28") => {
                 (Kind::Operator, "check the user and password in the url and pg_hba.conf")
             }
+            // A session may have to write before it reads.
+            Some(code) if *code == SqlState::DISK_FULL => (Kind::RetryLater, MAKE_ROOM),
             _ => (Kind::RetryLater, "check that the server runs and that host and port are right"),
         };
         Error::new(kind, format!("site {} does not let us in", self.name)).hint(hint).because(error)
@@ -267,9 +272,7 @@ impl Session {
                 Kind::Never,
                 Some("the mover's role needs more rights; docs/trust.md lists them".to_owned()),
             ),
-            "53100" => {
-                (Kind::RetryLater, Some("make room, then run the same command again".to_owned()))
-            }
+            "53100" => (Kind::RetryLater, Some(MAKE_ROOM.to_owned())),
             "DM003" => (
                 Kind::Operator,
                 Some("a cascade or trigger would have changed rows nobody named".to_owned()),
