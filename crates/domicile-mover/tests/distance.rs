@@ -2,6 +2,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     unreachable_pub,
     dead_code,
     reason = "helpers of tests; a failure should stop the test where it happens"
