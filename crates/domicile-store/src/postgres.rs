@@ -11,6 +11,7 @@ mod erase;
 mod erasure;
 mod extent;
 mod fence;
+mod guard;
 mod horizon;
 mod install;
 mod load;

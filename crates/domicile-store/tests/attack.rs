@@ -90,9 +90,9 @@ async fn a_write_past_a_fence_that_was_off_for_a_while_stops_the_decision() {
         .run(
             "alter table posts disable trigger user;
              update posts set body = 'past the fence' where id = 11;
-             alter table posts enable always trigger \"AA_domicile_fence_insert\";
-             alter table posts enable always trigger \"AA_domicile_fence_update\";
-             alter table posts enable always trigger \"AA_domicile_fence_delete\";
+             alter table posts enable trigger \"AA_domicile_fence\";
+             alter table posts enable replica trigger \"AA_domicile_fence_mover\";
+             alter table posts enable replica trigger \"AA_domicile_fence_replica\";
              alter table posts enable always trigger \"AA_domicile_fence_truncate\"",
         )
         .await

@@ -1,6 +1,7 @@
 //! The `domicile` schema of a site: journal, notes, tombstones, flag and fences.
 
 use super::fence;
+use super::guard::TRIGGERS;
 use super::patience::{self, BRIEFLY, TRIES};
 use super::reference;
 use super::session::{FLAG, LOCKS, Session};
@@ -133,10 +134,12 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
     let row = session
         .client
         .query_one(
-            "SELECT (SELECT value FROM domicile.setting WHERE name = 'version'), \
-             (SELECT count(*) FROM domicile.relations() r WHERE 4 > (SELECT count(*) \
-                FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r AND t.tgenabled = 'A' \
-                AND t.tgname LIKE 'AA\\_domicile\\_fence%'))",
+            &format!(
+                "SELECT (SELECT value FROM domicile.setting WHERE name = 'version'), \
+                 (SELECT count(*) FROM domicile.relations() r WHERE 4 > (SELECT count(*) \
+                    FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r \
+                    AND (t.tgname::text, t.tgenabled::text) IN ({TRIGGERS})))"
+            ),
             &[],
         )
         .await

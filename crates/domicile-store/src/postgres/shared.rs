@@ -11,7 +11,7 @@
 
 mod rows;
 
-use super::fence;
+use super::guard::{Guarded, Questions, key_of, owner_of, printing};
 use super::text::{has_key, key_array, key_json, owner_text, path_joins};
 use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
 use crate::sql::{equal, ident, literal};
@@ -23,46 +23,24 @@ pub(super) use rows::{Putting, choose, loosen, loosen_brought, people_from, put,
 pub(super) fn script(closure: &Closure, mover: &str) -> String {
     let mut text = String::new();
     for (place, shared) in closure.shared_places().zip(&closure.shared) {
-        let name = shared.table.name.sql();
-        let _ = writeln!(
-            text,
-            "{}INSERT INTO domicile.guarded VALUES ({place}, {}::regclass);",
-            function(closure, place, shared, mover),
-            literal(&name)
-        );
-        let condition = |_: &str, _: &[&str]| fence::fenced(mover, "true");
-        text.push_str(&fence::triggers_on(&name, place, condition));
+        text.push_str(&guarded(closure, place, shared).script(mover));
     }
     text.push_str(&sweeping(closure));
     text
 }
 
-/// What the trigger of a shared table does. Whoever refers to the row is found by reading; if they
-/// all have left, or are yet to come, the write is refused as one about them.
-fn function(closure: &Closure, place: usize, shared: &SharedTable, mover: &str) -> String {
+/// What is done about a write to a shared table. Whoever refers to the row is found by reading; if
+/// they all have left, or are yet to come, the write is refused as one about them.
+fn guarded<'t>(closure: &Closure, place: usize, shared: &'t SharedTable) -> Guarded<'t> {
     let table = &shared.table;
-    format!(
+    let body = format!(
         r#"
-CREATE OR REPLACE FUNCTION domicile.fence_{place}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off{print} AS $f$
-DECLARE
-    v_fenced text[];
-    v_owner text;
-    v_state text;
-    v_away text;
-    v_here boolean;
-    v_any boolean;
-    v_key text[] := {old_key};
-BEGIN
-    IF current_setting('domicile.mover', true) = 'on' AND session_user = {mover} THEN
-        RAISE EXCEPTION USING ERRCODE = 'DM003', MESSAGE = format('a cascade or trigger reached %I while a person was moved', TG_TABLE_NAME);
-    END IF;
-    IF TG_OP = 'INSERT' THEN
+    IF p_op = 'INSERT' THEN
         v_key := {new_key};
     ELSE
         {meet}
     END IF;
-    IF TG_OP = 'UPDATE' AND {new_key} IS DISTINCT FROM v_key THEN
+    IF p_op = 'UPDATE' AND {new_key} IS DISTINCT FROM v_key THEN
         {meet_new}
     END IF;
     -- Who refers to it and which of them are fenced, in one statement and so at one moment: between
@@ -72,7 +50,7 @@ BEGIN
         INTO v_fenced, v_here, v_any
         FROM ({owners}) AS o(o) LEFT JOIN domicile.subject s ON s.subject = o.o AND s.fenced;
     -- The last who referred to it has just been erased, and the row waits to be swept.
-    IF NOT v_any AND TG_OP <> 'INSERT' THEN
+    IF NOT v_any AND p_op <> 'INSERT' THEN
         SELECT l.home INTO v_away FROM domicile.loose l
             WHERE l.relation = {relation} AND l.key = array_to_json(v_key)::text;
         IF v_away IS NOT NULL THEN PERFORM domicile.refuse(NULL, v_away); END IF;
@@ -80,7 +58,7 @@ BEGIN
     v_away := NULL;
     FOREACH v_owner IN ARRAY coalesce(v_fenced, '{{}}') LOOP
         v_state := coalesce(domicile.note(v_owner, {place}, v_key, false), 'gone');
-        IF TG_OP = 'UPDATE' AND v_state IN ('moving', 'closing') AND {new_key} IS DISTINCT FROM v_key THEN
+        IF p_op = 'UPDATE' AND v_state IN ('moving', 'closing') AND {new_key} IS DISTINCT FROM v_key THEN
             PERFORM domicile.note(v_owner, {place}, {new_key}, false);
         END IF;
         IF v_state IN ('moved', 'arriving', 'gone') THEN
@@ -91,18 +69,29 @@ BEGIN
     END LOOP;
     IF v_away IS NOT NULL AND NOT v_here THEN
         PERFORM domicile.pass(v_away, {place}, v_key, true, false);
-    END IF;
-    RETURN NULL;
-END $f$;
-"#,
-        print = fence::printing([table]),
+    END IF;"#,
         relation = literal(&table.name.sql()),
         owners = [owners(closure, shared, "OLD"), owners(closure, shared, "NEW")].join(" UNION "),
-        old_key = key_array("OLD", &table.key),
         new_key = key_array("NEW", &table.key),
         meet = meet(table, "array_to_json(v_key)::text"),
         meet_new = meet(table, &key_json("NEW", &table.key)),
-    )
+    );
+    let declare = format!(
+        "v_fenced text[]; v_owner text; v_state text; v_away text; v_here boolean; v_any boolean;
+    v_key text[] := {};",
+        key_array("OLD", &table.key)
+    );
+    let referred = shared.referrers.iter().flat_map(|referrer| &referrer.parent_columns);
+    let owners = shared.referrers.iter().flat_map(|referrer| owner_of(closure, referrer.owned));
+    Guarded {
+        at: place,
+        table,
+        columns: table.key.iter().chain(referred).collect(),
+        questions: Questions { is_under_way: "true".to_owned(), comes_to_one_who_left: None },
+        print: printing(key_of(table).chain(owners)),
+        declare,
+        body,
+    }
 }
 
 /// The statement by which two writers meet over a shared row.
@@ -145,14 +134,14 @@ pub(super) fn meet_new(closure: &Closure, at: usize) -> String {
     }
     if !below.is_empty() {
         // An older snapshot does not see all that comes along with the row.
-        let stale = "IF TG_OP = 'UPDATE' AND current_setting('transaction_isolation') <> 'read committed' THEN
+        let stale = "IF p_op = 'UPDATE' AND current_setting('transaction_isolation') <> 'read committed' THEN
                 RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'rows come to a person who is moving, with rows below that an older snapshot may not show',
                     HINT = 'try again at READ COMMITTED, or once the person has moved';
             END IF;";
         below = format!("IF v_below THEN {stale} {below} END IF;");
     }
     format!(
-        "IF TG_OP <> 'DELETE' AND EXISTS (SELECT 1 FROM domicile.subject s
+        "IF p_op <> 'DELETE' AND EXISTS (SELECT 1 FROM domicile.subject s
             WHERE s.subject = v_new AND s.state IN ('moving', 'closing')) THEN {own} {below} END IF;"
     )
 }

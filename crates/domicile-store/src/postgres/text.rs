@@ -7,20 +7,20 @@ use std::fmt::Write as _;
 /// The text of a key: of one column its text, of several the JSON array of their texts.
 pub(super) fn key_text(alias: &str, columns: &[String]) -> String {
     match columns {
-        [one] => format!("{alias}.{}::text", ident(one)),
-        many => {
-            let texts: Vec<String> =
-                many.iter().map(|c| format!("{alias}.{}::text", ident(c))).collect();
-            format!("pg_catalog.array_to_json(ARRAY[{}])::text", texts.join(", "))
-        }
+        [one] => column_text(alias, one),
+        many => format!("pg_catalog.array_to_json({})::pg_catalog.text", key_array(alias, many)),
     }
 }
 
 /// The key's columns as an array of texts.
 pub(super) fn key_array(alias: &str, columns: &[String]) -> String {
-    let texts: Vec<String> =
-        columns.iter().map(|c| format!("{alias}.{}::text", ident(c))).collect();
+    let texts: Vec<String> = columns.iter().map(|column| column_text(alias, column)).collect();
     format!("ARRAY[{}]", texts.join(", "))
+}
+
+/// Also in a session of the application's, which decides where a name without schema is found.
+fn column_text(alias: &str, column: &str) -> String {
+    format!("{alias}.{}::pg_catalog.text", ident(column))
 }
 
 /// The key's columns as the text of a JSON array of texts: one value that names a row.
@@ -126,7 +126,8 @@ mod tests {
         let columns = ["tenant".to_owned(), "id".to_owned()];
         assert_eq!(
             key_text("t", &columns),
-            "pg_catalog.array_to_json(ARRAY[t.\"tenant\"::text, t.\"id\"::text])::text"
+            "pg_catalog.array_to_json(ARRAY[t.\"tenant\"::pg_catalog.text, \
+             t.\"id\"::pg_catalog.text])::pg_catalog.text"
         );
     }
 }

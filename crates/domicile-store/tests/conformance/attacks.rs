@@ -1,8 +1,9 @@
 //! Schedules that lost rows in an earlier draft; the numbers are those of `move-attacks.md`.
 
-use crate::conformance::support::{End, WORLD, World, look_again, pass_source, pass_target};
+use crate::conformance::support::{Bed, End, WORLD, World, look_again, pass_source, pass_target};
 use crate::schedules::{PostgresStage, ends_well};
 use domicile_store::Horizon;
+use domicile_testkit::{APP_ROLE, MOVER_ROLE, connect};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_09_a_comment_under_way_on_a_post_that_is_given_to_her() {
@@ -136,4 +137,45 @@ async fn attack_15_each_announcement_waits_for_its_own_writers() {
     pass_target(lane.to.as_mut()).await;
     lane.copy().await;
     ends_well(&stage, &mut lane).await;
+}
+
+/// Somebody with a table of their own puts our triggers on it. A cast of a type they made runs where
+/// a value is turned into text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_triggers_on_another_table_run_nothing_with_our_rights() {
+    let stage = PostgresStage::ready().await;
+    stage.copied(&["1"]).await;
+    let lab = format!("create schema lab authorization {APP_ROLE}");
+    stage.bed.plant(End::Source, &lab).await;
+    let app = connect(&stage.bed.database(End::Source).app_url).await.unwrap();
+    let columns = "select string_agg(distinct format('%I lab.word', column_name), ', ')
+        from information_schema.columns where table_schema = 'public'";
+    let columns: String = app.query_one(columns, &[]).await.unwrap().get(0);
+    let table = format!(
+        "create type lab.word as (text text);
+        create function lab.spell(lab.word) returns text language plpgsql as
+            $$ begin raise exception 'spelt by %', current_user; end $$;
+        create cast (lab.word as text) with function lab.spell(lab.word);
+        create table lab.rows ({columns})"
+    );
+    app.batch_execute(&table).await.unwrap();
+    let triggers = "select oid::regproc::text from pg_proc
+        where pronamespace = 'domicile'::regnamespace and prorettype = 'trigger'::regtype";
+    let mut spelt = Vec::new();
+    for trigger in app.query(triggers, &[]).await.unwrap() {
+        let trigger: String = trigger.get(0);
+        let put = format!(
+            "create or replace trigger ours after insert on lab.rows for each row
+                execute function {trigger}()"
+        );
+        app.batch_execute(&put).await.unwrap();
+        let row =
+            "insert into lab.rows (id, user_id) values (row('1')::lab.word, row('1')::lab.word)";
+        if let Err(error) = app.batch_execute(row).await {
+            let message = error.as_db_error().unwrap().message().to_owned();
+            assert!(!message.contains(MOVER_ROLE), "{trigger}: {message}");
+            spelt.push(message);
+        }
+    }
+    assert!(spelt.contains(&format!("spelt by {APP_ROLE}")), "{spelt:?}");
 }

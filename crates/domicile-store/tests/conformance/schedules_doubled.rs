@@ -1,7 +1,9 @@
 //! Schedules that doubled or destroyed rows, or gave somebody two homes, and the one that is
 //! silently ignored.
 
-use crate::conformance::support::{App, End, Refusal, World, drain, pass_source, people, refused};
+use crate::conformance::support::{
+    App, Bed, End, Refusal, World, drain, pass_source, people, refused,
+};
 use crate::schedules::{PostgresStage, await_waiters, stage_of, world_with};
 use domicile_model::State;
 use domicile_store::{Extent, Horizon, Kind};
@@ -43,9 +45,15 @@ async fn attack_18_a_cascade_in_the_movers_own_session_raises() {
     let _lane = stage.decided(&["1"]).await;
     let mut other = stage.app(End::Source).await;
     other.run("insert into likes values (2, 11)").await.unwrap();
-    // The mover's sessions set foreign keys aside; this one does not.
+    // Foreign keys are set aside in the mover's sessions; a trigger that is always on is not.
+    let cascade = "create function unlike() returns trigger language plpgsql as
+            $$ begin delete from likes where post_id = old.id; return old; end $$;
+        create trigger unlike before delete on posts for each row execute function unlike();
+        alter table posts enable always trigger unlike";
+    stage.bed.plant(End::Source, cascade).await;
     let mover = connect(&stage.bed.database(End::Source).mover_url).await.unwrap();
-    mover.batch_execute("set domicile.mover = 'on'").await.unwrap();
+    let as_it_does = "set session_replication_role = replica; set domicile.mover = 'on'";
+    mover.batch_execute(as_it_does).await.unwrap();
     for sql in ["delete from likes where user_id = 1", "delete from posts where id = 11"] {
         let error = mover.batch_execute(sql).await.err();
         let code = error.as_ref().and_then(|e| e.code()).map(|code| code.code());

@@ -140,7 +140,7 @@ async fn attack_13_a_parent_hidden_by_row_level_security_is_an_error_and_not_sil
         "create role {weak}; grant usage on schema domicile, public to {weak};
          grant all on all tables in schema domicile, public to {weak};
          grant execute on all functions in schema domicile to {weak};
-         alter function domicile.fence_2() owner to {weak};
+         alter function domicile.fence_2 owner to {weak};
          alter table posts enable row level security"
     );
     stage.bed.plant(End::Source, &weaken).await;
@@ -149,7 +149,7 @@ async fn attack_13_a_parent_hidden_by_row_level_security_is_an_error_and_not_sil
     let refusal = refused(app.as_mut(), insert, &["42501"]).await;
     assert!(refusal.message.contains("row-level security"), "{refusal:?}");
     let restore = format!(
-        "alter function domicile.fence_2() owner to domicile_mover; drop owned by {weak};
+        "alter function domicile.fence_2 owner to domicile_mover; drop owned by {weak};
          drop role {weak}"
     );
     stage.bed.plant(End::Source, &restore).await;

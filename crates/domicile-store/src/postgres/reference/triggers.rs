@@ -2,11 +2,13 @@
 
 use crate::closure::ReferenceTable;
 use crate::error::Result;
+use crate::postgres::guard::{hand_on, handed_on};
 use crate::postgres::session::Session;
 use crate::postgres::text::key_array;
 use crate::site::Installation;
 use crate::sql::literal;
 use domicile_model::SiteName;
+use std::fmt::Write as _;
 
 /// Takes our triggers off every reference table before they are put on anew.
 const RETIRE: &str = r#"
@@ -45,38 +47,53 @@ pub(in crate::postgres) fn script(installation: &Installation, site: &SiteName) 
     text
 }
 
-/// The notes' function writes keys down alike whatever the application's session has set.
+/// What writes the notes runs with our rights and writes keys down alike, whatever the
+/// application's session has set.
 fn noting(at: usize, table: &ReferenceTable) -> String {
     let (name, quoted) = (table.name.sql(), literal(&table.name.sql()));
     let (old, new) = (key_array("OLD", &table.key), key_array("NEW", &table.key));
-    let mut text = format!(
+    let (note, row) = (format!("domicile.change_{at}"), format!("domicile.changed_row_{at}"));
+    let key: Vec<&String> = table.key.iter().collect();
+    let mut text = handed_on(&note, &row, &name, &key);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
         r#"
-CREATE OR REPLACE FUNCTION domicile.reference_{at}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
-SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'
-SET extra_float_digits = 1 SET bytea_output = 'hex' AS $f$
+CREATE FUNCTION {note}(p_op text, old {row}, new {row}) RETURNS void {WITH_OUR_RIGHTS} AS $f$
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        INSERT INTO domicile.changed (relation, key) SELECT {quoted}, {every} FROM {name} AS t0;
-        RETURN NULL;
-    END IF;
-    IF TG_OP <> 'INSERT' THEN
+    IF p_op <> 'INSERT' THEN
         INSERT INTO domicile.changed (relation, key) VALUES ({quoted}, {old});
     END IF;
-    IF TG_OP = 'INSERT' OR (TG_OP = 'UPDATE' AND {new} COLLATE "C" IS DISTINCT FROM {old}) THEN
+    IF p_op = 'INSERT' OR (p_op = 'UPDATE' AND {new} COLLATE "C" IS DISTINCT FROM {old}) THEN
         INSERT INTO domicile.changed (relation, key) VALUES ({quoted}, {new});
     END IF;
+END $f$;
+GRANT EXECUTE ON FUNCTION {note}(text, {row}, {row}) TO PUBLIC;
+CREATE OR REPLACE FUNCTION domicile.reference_{at}() RETURNS trigger LANGUAGE plpgsql AS $f$
+BEGIN
+    {call}
+    RETURN NULL;
+END $f$;
+CREATE OR REPLACE FUNCTION domicile.emptied_{at}() RETURNS trigger {WITH_OUR_RIGHTS} AS $f$
+BEGIN
+    INSERT INTO domicile.changed (relation, key) SELECT {quoted}, {every} FROM {name} AS t0;
     RETURN NULL;
 END $f$;
 CREATE TRIGGER "AA_domicile_reference" AFTER INSERT OR UPDATE OR DELETE ON {name}
     FOR EACH ROW EXECUTE FUNCTION domicile.reference_{at}();
 ALTER TABLE {name} ENABLE ALWAYS TRIGGER "AA_domicile_reference";
 "#,
+        call = hand_on(&note, &row, &key),
         every = key_array("t0", &table.key),
     );
-    text.push_str(&on_truncate(&quoted, &format!("domicile.reference_{at}()"), "ALWAYS"));
+    text.push_str(&on_truncate(&quoted, &format!("domicile.emptied_{at}()"), "ALWAYS"));
     text
 }
+
+const WITH_OUR_RIGHTS: &str =
+    "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off
+SET TimeZone = 'UTC' SET DateStyle = 'ISO, YMD' SET IntervalStyle = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex'";
 
 /// Replication may bring the rows another way, and the mover does: neither fires an ordinary
 /// trigger.
