@@ -20,6 +20,9 @@ use std::time::Duration;
 pub const DECIDED_TOGETHER: usize = 64;
 /// How long somebody may be in the way of a decision before new writers are made to wait.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+/// How many decisions they must have missed by then: far from the target a second is one or two,
+/// and of people who are written about now and then the next finds most at rest.
+pub const MISSED: u32 = 3;
 /// After how many rounds of catching up new writers are made to wait.
 pub const ROUNDS: u32 = 6;
 /// How long new writers have waited when the person is opened again rather than caught up with once
@@ -138,6 +141,13 @@ struct Closing {
     is_closed: bool,
 }
 
+/// Somebody whom decisions have missed.
+#[derive(Clone, Debug)]
+struct InTheWay {
+    since: Duration,
+    missed: u32,
+}
+
 /// One batch.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -146,7 +156,7 @@ pub struct Batch {
     /// People whose rows are shipped together; a group that fails is split.
     groups: VecDeque<Vec<Subject>>,
     tries: BTreeMap<Subject, u32>,
-    in_the_way_since: BTreeMap<Subject, Duration>,
+    in_the_way: BTreeMap<Subject, InTheWay>,
     rounds: u32,
     closing: Option<Closing>,
     is_stopping: bool,
@@ -174,7 +184,7 @@ impl Batch {
             people: people.into_iter().collect(),
             groups: VecDeque::new(),
             tries: BTreeMap::new(),
-            in_the_way_since: BTreeMap::new(),
+            in_the_way: BTreeMap::new(),
             rounds: 0,
             closing: None,
             is_stopping: false,
@@ -291,13 +301,11 @@ impl Batch {
         if !announced.is_empty() {
             return Effect::Copy(announced);
         }
-        let copied = self.having(|p| *p == Progress::Copied);
-        if !copied.is_empty() && self.rounds < ROUNDS && !self.must_wait {
-            self.rounds += 1;
-            return Effect::CatchUp(copied);
-        }
         let mut clean = self.having(|p| *p == Progress::Clean);
-        clean.truncate(DECIDED_TOGETHER);
+        if !clean.is_empty() && !self.must_wait {
+            clean.truncate(DECIDED_TOGETHER);
+            return Effect::Decide(clean);
+        }
         if let Some(subject) = self.somebody_in_the_way(now) {
             self.closing = Some(Closing { subject: subject.clone(), since: now, is_closed: false });
             return Effect::Close(subject);
@@ -305,10 +313,8 @@ impl Batch {
         if self.must_wait {
             return Effect::Wait;
         }
-        if !clean.is_empty() {
-            return Effect::Decide(clean);
-        }
-        if copied.is_empty() { Effect::Finish } else { Effect::CatchUp(copied) }
+        self.rounds += 1;
+        Effect::CatchUp(self.having(|p| *p == Progress::Copied))
     }
 
     /// The next part of a group that failed as a whole.
@@ -327,13 +333,17 @@ impl Batch {
         None
     }
 
-    /// Somebody for whom new writers must wait: never free for a while, or never done.
+    /// Somebody for whom new writers must wait: never free for a while, or never done. Before the
+    /// next door everybody is caught up with once more, and most need none then.
     fn somebody_in_the_way(&self, now: Duration) -> Option<Subject> {
+        if self.rounds == 0 {
+            return None;
+        }
         self.people.iter().find_map(|(subject, progress)| {
-            let since = self.in_the_way_since.get(subject)?;
-            let is_late = now.saturating_sub(*since) >= PATIENCE || self.rounds >= ROUNDS;
+            let InTheWay { since, missed } = self.in_the_way.get(subject)?;
+            let is_late = now.saturating_sub(*since) >= PATIENCE && *missed >= MISSED;
             let is_ready = matches!(progress, Progress::Copied | Progress::Clean);
-            (is_late && is_ready).then(|| subject.clone())
+            (is_ready && (is_late || self.rounds >= ROUNDS)).then(|| subject.clone())
         })
     }
 

@@ -1,6 +1,6 @@
 //! What answers do to a batch.
 
-use super::{Answer, Batch, Effect, Phase, Progress, TRIES, Verdict};
+use super::{Answer, Batch, Effect, InTheWay, Phase, Progress, TRIES, Verdict};
 use domicile_model::Subject;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Batch {
             }
             (Effect::Close(subject), Answer::NotShipped { reason }) => {
                 self.closing = None;
-                self.in_the_way_since.remove(subject);
+                self.in_the_way.remove(subject);
                 self.rounds = 0;
                 if self.count_try(subject) >= TRIES {
                     self.set(subject, Progress::Leaving(Some(reason)));
@@ -59,7 +59,7 @@ impl Batch {
             }
             (Effect::Reopen(subject), _) => {
                 self.closing = None;
-                self.in_the_way_since.remove(subject);
+                self.in_the_way.remove(subject);
                 self.rounds = 0;
             }
             (Effect::Settle(group), _) => {
@@ -132,7 +132,8 @@ impl Batch {
             }
             Verdict::NotOurs => self.set(subject, Progress::NotOurs),
         }
-        self.in_the_way_since.entry(subject.clone()).or_insert(now);
+        let first = InTheWay { since: now, missed: 0 };
+        self.in_the_way.entry(subject.clone()).or_insert(first).missed += 1;
     }
 
     fn take_back(&mut self, group: &[Subject], withdrawn: &[Subject]) {

@@ -254,6 +254,45 @@ fn somebody_whose_last_rows_took_longer_than_a_door_may_be_closed_is_decided_all
     is_closed_and_decided(CLOSED_AT_MOST * 2);
 }
 
+/// Four hundred people, each of them written about every ten seconds, far from the target.
+#[test]
+fn people_who_are_written_about_now_and_then_need_no_door_however_far_they_move() {
+    const EVERY: u64 = 10_000;
+    let names: Vec<Subject> = (0..400).map(|n| Subject::new(n.to_string())).collect();
+    let last_write = |now: u64, name: &Subject| {
+        let phase = name.as_str().parse::<u64>().unwrap() * EVERY / 400;
+        ((now + EVERY - phase) / EVERY * EVERY + phase).checked_sub(EVERY)
+    };
+    let mut shipped: BTreeMap<Subject, u64> = names.iter().map(|n| (n.clone(), 0)).collect();
+    let mut batch = Batch::resume(names.into_iter().map(|name| (name, Progress::Copied)));
+    let mut now = 0;
+    loop {
+        let effect = batch.next(Duration::from_millis(now));
+        let answer = match &effect {
+            Effect::CatchUp(group) => {
+                group.iter().for_each(|name| *shipped.get_mut(name).unwrap() = now);
+                now += 600;
+                Answer::Shipped { vanished: Vec::new() }
+            }
+            Effect::Decide(group) => {
+                now += 2;
+                let is_touched = |name: &Subject| last_write(now, name) > Some(shipped[name]);
+                let verdict =
+                    |name| if is_touched(name) { Verdict::Touched } else { Verdict::Decided };
+                Answer::Decided(group.iter().map(|n| (n.clone(), verdict(n))).collect())
+            }
+            Effect::Settle(_) => {
+                now += 80;
+                Answer::Done
+            }
+            Effect::Finish => break,
+            other => panic!("{other:?}"),
+        };
+        batch.apply(&effect, answer, Duration::from_millis(now));
+    }
+    assert!(batch.people().values().all(|progress| *progress == Progress::Settled));
+}
+
 proptest! {
     #[test]
     fn the_invariants_hold_whatever_the_sites_answer(
