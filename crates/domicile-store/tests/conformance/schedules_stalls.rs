@@ -107,8 +107,16 @@ async fn attack_30_a_mover_that_freezes_under_its_locks_is_ended() {
     }
     // From here on the mover does nothing, and its transaction holds what it has deleted.
     holder.run("rollback").await.unwrap();
+    let deleting = "select 1 from pg_stat_activity where datname = current_database()
+        and state = 'active' and query like 'DELETE FROM%'";
+    let watch = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    let mut looks = 0;
+    while !watch.query(deleting, &[]).await.unwrap().is_empty() {
+        look_again(&mut looks, "the deletion never ends").await;
+    }
     let late = spawn(holder, "update comments set text = 'late' where id = 111");
-    let late = tokio::time::timeout(Duration::from_secs(20), late).await.expect("it waits on");
+    // Sooner than a mover that is not frozen whole gives an unanswered call up by itself.
+    let late = tokio::time::timeout(Duration::from_secs(8), late).await.expect("it waits on");
     assert!(late.unwrap().unwrap_err().names(End::Target));
     drop(erasing);
     lane.from = stage.source.departure(stage.closure.clone()).await.unwrap();
