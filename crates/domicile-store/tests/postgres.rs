@@ -7,6 +7,9 @@ mod conformance;
 #[path = "conformance/attacks.rs"]
 mod attacks;
 #[cfg(test)]
+#[path = "conformance/postgres_guards.rs"]
+mod guards;
+#[cfg(test)]
 #[path = "conformance/postgres_load.rs"]
 mod load;
 #[cfg(test)]

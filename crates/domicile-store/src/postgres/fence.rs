@@ -8,14 +8,14 @@
 
 use super::guard::{Guarded, Questions, has_one_text, key_of, owner_of, printing};
 use super::shared;
-use super::text::{key_array, key_text};
+use super::text::{key_text, plain_key};
 use crate::closure::Closure;
 use crate::sql::{equal, ident};
 use std::fmt::Write as _;
 
 /// Functions and triggers for every owned and shared table. `mover` is a literal.
 pub(super) fn script(closure: &Closure, mover: &str) -> String {
-    let mut text = String::from("DELETE FROM domicile.guarded;\n");
+    let mut text = CLEAR.to_owned();
     for at in 0..closure.owned.len() {
         text.push_str(&owned(closure, at).script(mover));
     }
@@ -23,6 +23,27 @@ pub(super) fn script(closure: &Closure, mover: &str) -> String {
     text.push_str(RETIRE);
     text
 }
+
+/// Takes away what an earlier installation made under names of its own, and what is made anew.
+const CLEAR: &str = r#"
+DELETE FROM domicile.guarded;
+DO $d$ DECLARE v record; BEGIN
+FOR v IN SELECT t.tgname, t.tgrelid::regclass AS relation FROM pg_catalog.pg_trigger t
+    WHERE t.tgparentid = 0 AND t.tgname IN
+      ('AA_domicile_fence_insert', 'AA_domicile_fence_update', 'AA_domicile_fence_delete') LOOP
+    EXECUTE pg_catalog.format('DROP TRIGGER %I ON %s', v.tgname, v.relation);
+END LOOP;
+DROP FUNCTION IF EXISTS domicile.known(text);
+FOR v IN SELECT p.oid::regprocedure AS name FROM pg_catalog.pg_proc p
+    WHERE p.pronamespace = 'domicile'::regnamespace AND p.proname ~ '^(fence|change)_[0-9]+$' LOOP
+    EXECUTE pg_catalog.format('DROP FUNCTION %s', v.name);
+END LOOP;
+FOR v IN SELECT t.oid::regtype AS name FROM pg_catalog.pg_type t
+    WHERE t.typnamespace = 'domicile'::regnamespace AND t.typtype = 'c'
+      AND t.typname ~ '^(row|changed_row)_[0-9]+$' LOOP
+    EXECUTE pg_catalog.format('DROP TYPE %s', v.name);
+END LOOP; END $d$;
+"#;
 
 /// Takes the fences off tables that the closure no longer has.
 const RETIRE: &str = r#"
@@ -41,7 +62,7 @@ const LEAVE_ALONE: &str = "IF (p_op = 'DELETE' OR (p_op = 'UPDATE' AND v_old = v
 
 fn owned(closure: &Closure, at: usize) -> Guarded<'_> {
     let table = &closure.owned[at];
-    let (old_key, new_key) = (key_array("OLD", &table.key), key_array("NEW", &table.key));
+    let (old_key, new_key) = (plain_key("OLD", &table.key), plain_key("NEW", &table.key));
     let body = format!(
         r#"
     IF p_op <> 'INSERT' THEN
@@ -86,7 +107,9 @@ fn owned(closure: &Closure, at: usize) -> Guarded<'_> {
                 .flat_map(key_of)
                 .chain(owner_of(closure, at)),
         ),
-        declare: "v_old text; v_new text; v_below boolean := p_op <> 'UPDATE';".to_owned(),
+        declare: "v_old text; v_new text; v_way text[]; v_seen text[];
+    v_below boolean := p_op <> 'UPDATE';"
+            .to_owned(),
         body,
     }
 }
@@ -119,8 +142,13 @@ fn questions(closure: &Closure, at: usize) -> Questions {
 }
 
 /// The statement that finds the owner of `row` into `variable`. Parents are read `FOR KEY SHARE`,
-/// so that they cannot be given to somebody else before this writer commits. While nobody is
-/// moving there is nobody to give them to whom a decision could pass by, and no lock is taken.
+/// so that they cannot be given to somebody else before this writer commits. Whoever waited for that
+/// lock, because a parent was just being given, still reads the row of before: a change of owner
+/// changes no key. So it looks again until it has found what it holds. A snapshot that lasts cannot
+/// look again; there `FOR SHARE` fails where a parent has changed since.
+///
+/// While nobody is moving there is nobody to give them to whom a decision could pass by, and no lock
+/// is taken.
 fn find_owner(closure: &Closure, at: usize, row: &str, variable: &str) -> String {
     let path = closure.path(at);
     if path.len() == 1 {
@@ -129,7 +157,8 @@ fn find_owner(closure: &Closure, at: usize, row: &str, variable: &str) -> String
     let last = format!("t{}", path.len() - 1);
     let owner = key_text(&last, closure.owner_columns(at));
     let mut from = String::new();
-    let mut aliases = Vec::new();
+    let mut tables = Vec::new();
+    let mut way = vec![owner.clone()];
     let mut first_condition = String::new();
     for (step, pair) in path.windows(2).enumerate() {
         let Some(edge) = &closure.owned[pair[0]].parent else { continue };
@@ -143,17 +172,25 @@ fn find_owner(closure: &Closure, at: usize, row: &str, variable: &str) -> String
             first_condition = on;
         } else {
             let _ = write!(from, " JOIN {parent} AS {alias} ON {on}");
+            way.push(key_text(&child, &edge.columns));
         }
-        aliases.push(alias);
+        tables.push(alias);
     }
-    let find = format!("SELECT {owner} INTO {variable} FROM {from} WHERE {first_condition}");
+    let (way, tables) = (way.join(", "), tables.join(", "));
+    let found = format!("FROM {from} WHERE {first_condition}");
     format!(
-        "IF EXISTS (SELECT 1 FROM domicile.subject s WHERE s.state IN ('moving', 'closing')) THEN
-            {find} FOR KEY SHARE OF {};
+        "IF NOT EXISTS (SELECT 1 FROM domicile.subject s WHERE s.state IN ('moving', 'closing')) THEN
+            SELECT {owner} INTO {variable} {found};
+        ELSIF current_setting('transaction_isolation') = 'read committed' THEN
+            v_way := NULL;
+            LOOP
+                v_seen := v_way;
+                SELECT {owner}, ARRAY[{way}] INTO {variable}, v_way {found} FOR KEY SHARE OF {tables};
+                EXIT WHEN v_way IS NOT DISTINCT FROM v_seen;
+            END LOOP;
         ELSE
-            {find};
-        END IF;",
-        aliases.join(", ")
+            SELECT {owner} INTO {variable} {found} FOR SHARE OF {tables};
+        END IF;"
     )
 }
 

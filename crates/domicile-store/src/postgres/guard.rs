@@ -8,7 +8,9 @@
 //! The mover's sessions have their ordinary triggers set aside and never meet that one. They and
 //! replication meet two others, which fire nowhere else and whose WHEN is read once for many rows.
 
+use super::session::Session;
 use crate::closure::{Closure, OwnedTable};
+use crate::error::Result;
 use crate::sql::{ident, literal};
 
 /// A table with a fence.
@@ -48,14 +50,13 @@ impl Guarded<'_> {
     pub(super) fn script(mut self, mover: &str) -> String {
         self.columns.sort();
         self.columns.dedup();
-        let fence = format!("domicile.fence_{}", self.at);
-        let row = handed_on(&fence, &self.row(), &self.table.name.sql(), &self.columns);
+        let row = handed_on(&self.row(), &self.table.name.sql(), &self.columns);
         [row, self.fence(), self.guard(), self.triggers(mover)].concat()
     }
 
     /// The type of what the guard hands on of a row.
     fn row(&self) -> String {
-        format!("domicile.row_{}", self.at)
+        row_type(self.at)
     }
 
     /// Whoever writes calls it, also where functions are not public by default.
@@ -81,6 +82,8 @@ INSERT INTO domicile.guarded VALUES ({at}, {relation}::regclass);
         )
     }
 
+    /// Whoever makes a partition must be allowed to call it.
+    ///
     /// The questions stand apart: one that is not asked is not prepared either, so that a renamed
     /// column is nothing to a session that writes while nobody moves.
     fn guard(&self) -> String {
@@ -100,6 +103,7 @@ BEGIN
     END IF;
     RETURN NULL;
 END $f$;
+GRANT EXECUTE ON FUNCTION domicile.guard_{at}() TO PUBLIC;
 "#,
             at = self.at,
             call = hand_on(&format!("domicile.fence_{}", self.at), &self.row(), &self.columns),
@@ -118,7 +122,7 @@ CREATE OR REPLACE TRIGGER "AA_domicile_fence" AFTER INSERT OR UPDATE OR DELETE O
 CREATE OR REPLACE TRIGGER "AA_domicile_fence_mover" AFTER INSERT OR UPDATE OR DELETE ON {table}
     FOR EACH ROW WHEN (pg_catalog.pg_trigger_depth() > 0 AND {is_mover}) EXECUTE FUNCTION domicile.destroyed();
 CREATE OR REPLACE TRIGGER "AA_domicile_fence_replica" AFTER INSERT OR UPDATE OR DELETE ON {table}
-    FOR EACH ROW WHEN (NOT ({is_mover})) EXECUTE FUNCTION domicile.guard_{at}();
+    FOR EACH ROW WHEN (({is_mover}) IS NOT TRUE) EXECUTE FUNCTION domicile.guard_{at}();
 ALTER TABLE {table} ENABLE TRIGGER "AA_domicile_fence", ENABLE REPLICA TRIGGER "AA_domicile_fence_mover",
     ENABLE REPLICA TRIGGER "AA_domicile_fence_replica";
 DO $d$ DECLARE v regclass; BEGIN
@@ -132,15 +136,17 @@ END LOOP; END $d$;
     }
 }
 
-/// Makes the type `row` of some columns of a table, and room for a function that takes two of them:
-/// a function that runs with our rights takes no row as it comes, since casts of a type that
-/// somebody else made would run with our rights too.
-pub(super) fn handed_on(function: &str, row: &str, table: &str, columns: &[&String]) -> String {
+/// The type of what the guard of the table at this place hands on of a row.
+pub(super) fn row_type(at: usize) -> String {
+    format!("domicile.row_{at}")
+}
+
+/// Makes the type `row` of some columns of a table. A function that runs with our rights takes no
+/// row as it comes, since casts of a type that somebody else made would run with our rights too.
+pub(super) fn handed_on(row: &str, table: &str, columns: &[&String]) -> String {
     let names: Vec<String> = columns.iter().map(|column| literal(column)).collect();
     format!(
         r#"
-DROP FUNCTION IF EXISTS {function};
-DROP TYPE IF EXISTS {row};
 DO $d$ BEGIN EXECUTE (SELECT pg_catalog.format('CREATE TYPE {row} AS (%s)', pg_catalog.string_agg(
         pg_catalog.format('%I %s', a.attname, pg_catalog.format_type(a.atttypid, -1))
             || CASE WHEN a.attcollation = 0 THEN '' ELSE ' COLLATE ' || a.attcollation::regcollation END,
@@ -148,10 +154,25 @@ DO $d$ BEGIN EXECUTE (SELECT pg_catalog.format('CREATE TYPE {row} AS (%s)', pg_c
     FROM (SELECT ARRAY[{names}]) AS c(names) JOIN pg_catalog.pg_attribute a ON a.attname = ANY (c.names)
     WHERE a.attrelid = {relation}::regclass);
 END $d$;
+REVOKE USAGE ON TYPE {row} FROM PUBLIC;
 "#,
         names = names.join(", "),
         relation = literal(table),
     )
+}
+
+/// How many columns of such types are not of the table's column's type any more. `rows` and `tables`
+/// are names, each beside the other.
+pub(super) async fn outdated(session: &Session, rows: &[String], tables: &[String]) -> Result<i64> {
+    let statement = "SELECT count(*) FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS x(row_type, relation) \
+         LEFT JOIN pg_catalog.pg_type t ON t.oid = pg_catalog.to_regtype(x.row_type) \
+         LEFT JOIN pg_catalog.pg_attribute r ON r.attrelid = t.typrelid AND r.attnum > 0 \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = pg_catalog.to_regclass(x.relation) \
+             AND a.attname = r.attname AND a.attnum > 0 AND NOT a.attisdropped \
+         WHERE (a.atttypid, a.attcollation) IS DISTINCT FROM (r.atttypid, r.attcollation) \
+             OR r.attnum IS NULL";
+    let row = session.client.query_one(statement, &[&rows, &tables]).await;
+    row.map(|row| row.get(0)).map_err(|e| session.failed(e))
 }
 
 /// The statement by which a trigger calls that function with its rows.

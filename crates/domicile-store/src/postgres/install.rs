@@ -1,7 +1,7 @@
 //! The `domicile` schema of a site: journal, notes, tombstones, flag and fences.
 
 use super::fence;
-use super::guard::TRIGGERS;
+use super::guard::{self, TRIGGERS};
 use super::patience::{self, BRIEFLY, TRIES};
 use super::reference;
 use super::session::{FLAG, LOCKS, Session};
@@ -144,10 +144,13 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
         )
         .await
         .map_err(|e| session.failed(e))?;
+    let tables: Vec<String> = installation.closure.tables().map(|table| table.name.sql()).collect();
+    let rows: Vec<String> = (0..tables.len()).map(guard::row_type).collect();
     let found: Option<String> = row.get(0);
     let unfenced: i64 = row.get(1);
     Ok(found.as_deref() == Some(version(&script).as_str())
         && unfenced == 0
+        && guard::outdated(session, &rows, &tables).await? == 0
         && reference::unwatched(session, installation).await? == 0)
 }
 

@@ -67,12 +67,13 @@ CREATE OR REPLACE FUNCTION domicile.known(p_old text, p_new text) RETURNS boolea
 LANGUAGE plpgsql STABLE AS $f$
 BEGIN
     IF EXISTS (SELECT 1 FROM domicile.subject s
-            WHERE s.subject OPERATOR(pg_catalog.=) coalesce(p_new, p_old) AND s.fenced) THEN
+            WHERE s.subject OPERATOR(pg_catalog.=) coalesce(p_new, p_old) COLLATE pg_catalog."C"
+            AND s.fenced) THEN
         RETURN true;
     END IF;
-    IF p_old OPERATOR(pg_catalog.<>) p_new THEN
+    IF p_old OPERATOR(pg_catalog.<>) p_new COLLATE pg_catalog."C" THEN
         RETURN EXISTS (SELECT 1 FROM domicile.subject s
-            WHERE s.subject OPERATOR(pg_catalog.=) p_old AND s.fenced);
+            WHERE s.subject OPERATOR(pg_catalog.=) p_old COLLATE pg_catalog."C" AND s.fenced);
     END IF;
     RETURN false;
 END $f$;
@@ -80,7 +81,8 @@ END $f$;
 CREATE OR REPLACE FUNCTION domicile.has_left(p_subject text) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $f$
 BEGIN
-    RETURN EXISTS (SELECT 1 FROM domicile.gone g WHERE g.subject OPERATOR(pg_catalog.=) p_subject);
+    RETURN EXISTS (SELECT 1 FROM domicile.gone g
+        WHERE g.subject OPERATOR(pg_catalog.=) p_subject COLLATE pg_catalog."C");
 END $f$;
 
 -- Whoever writes calls them, also where functions are not public by default.
@@ -184,6 +186,9 @@ BEGIN
     END IF;
     RETURN NULL;
 END $f$;
+
+-- Whoever makes a partition must be allowed to call what its triggers do.
+GRANT EXECUTE ON FUNCTION domicile.destroyed(), domicile.fence_truncate() TO PUBLIC;
 
 CREATE OR REPLACE FUNCTION domicile.decide(p_move bigint, p_subjects text[])
 RETURNS TABLE (out_subject text, out_outcome text, out_granted timestamptz)

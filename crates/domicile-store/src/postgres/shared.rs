@@ -12,7 +12,7 @@
 mod rows;
 
 use super::guard::{Guarded, Questions, key_of, owner_of, printing};
-use super::text::{has_key, key_array, key_json, owner_text, path_joins};
+use super::text::{has_key, key_json, owner_text, path_joins, plain_key};
 use crate::closure::{Closure, OwnedTable, Referrer, SharedTable};
 use crate::sql::{equal, ident, literal};
 use std::fmt::Write as _;
@@ -72,14 +72,14 @@ fn guarded<'t>(closure: &Closure, place: usize, shared: &'t SharedTable) -> Guar
     END IF;"#,
         relation = literal(&table.name.sql()),
         owners = [owners(closure, shared, "OLD"), owners(closure, shared, "NEW")].join(" UNION "),
-        new_key = key_array("NEW", &table.key),
+        new_key = plain_key("NEW", &table.key),
         meet = meet(table, "array_to_json(v_key)::text"),
         meet_new = meet(table, &key_json("NEW", &table.key)),
     );
     let declare = format!(
         "v_fenced text[]; v_owner text; v_state text; v_away text; v_here boolean; v_any boolean;
     v_key text[] := {};",
-        key_array("OLD", &table.key)
+        plain_key("OLD", &table.key)
     );
     let referred = shared.referrers.iter().flat_map(|referrer| &referrer.parent_columns);
     let owners = shared.referrers.iter().flat_map(|referrer| owner_of(closure, referrer.owned));

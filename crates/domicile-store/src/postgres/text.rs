@@ -18,6 +18,11 @@ pub(super) fn key_array(alias: &str, columns: &[String]) -> String {
     format!("ARRAY[{}]", texts.join(", "))
 }
 
+/// The same, comparable and fit to be handed on whatever collations the columns have.
+pub(super) fn plain_key(alias: &str, columns: &[String]) -> String {
+    format!("({} COLLATE pg_catalog.\"C\")", key_array(alias, columns))
+}
+
 /// Also in a session of the application's, which decides where a name without schema is found.
 fn column_text(alias: &str, column: &str) -> String {
     format!("{alias}.{}::pg_catalog.text", ident(column))

@@ -1,7 +1,9 @@
 //! Schedules that lost rows in an earlier draft; the numbers are those of `move-attacks.md`.
 
-use crate::conformance::support::{Bed, End, WORLD, World, look_again, pass_source, pass_target};
-use crate::schedules::{PostgresStage, ends_well};
+use crate::conformance::support::{
+    Bed, End, WORLD, World, look_again, pass_source, pass_target, refused,
+};
+use crate::schedules::{PostgresStage, await_waiters, ends_well};
 use domicile_store::Horizon;
 use domicile_testkit::{APP_ROLE, MOVER_ROLE, connect};
 
@@ -137,6 +139,52 @@ async fn attack_15_each_announcement_waits_for_its_own_writers() {
     pass_target(lane.to.as_mut()).await;
     lane.copy().await;
     ends_well(&stage, &mut lane).await;
+}
+
+/// A comment whose writer waits in the fence, because the post above it is just being given away.
+async fn a_comment_whose_post_is_given_to_her(statement: &'static str) {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (mut a, mut b) = (stage.app(End::Source).await, stage.app(End::Source).await);
+    a.run("begin; update posts set user_id = 1 where id = 21").await.unwrap();
+    b.run("begin").await.unwrap();
+    let written = tokio::spawn(async move {
+        b.run(statement).await.unwrap();
+        b
+    });
+    await_waiters(&stage, End::Source, 1).await;
+    a.run("commit").await.unwrap();
+    let mut b = written.await.unwrap();
+    lane.catch_up().await;
+    assert_ne!(lane.decide().await, ["decided"], "an open write below her post");
+    b.run("commit").await.unwrap();
+    ends_well(&stage, &mut lane).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_that_waited_for_its_post_to_be_given_to_her_is_hers() {
+    a_comment_whose_post_is_given_to_her("update comments set text = 'late' where id = 211").await;
+    let insert = "insert into comments (id, post_id, text) values (219, 21, 'late')";
+    a_comment_whose_post_is_given_to_her(insert).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_comment_written_from_an_old_snapshot_on_a_post_given_to_her_is_tried_again() {
+    for level in ["repeatable read", "serializable"] {
+        for late in [
+            "update comments set text = 'late' where id = 211",
+            "insert into comments (id, post_id, text) values (219, 21, 'late')",
+        ] {
+            let stage = PostgresStage::ready().await;
+            let mut lane = stage.copied(&["1"]).await;
+            let (mut a, mut b) = (stage.app(End::Source).await, stage.app(End::Source).await);
+            let begin = format!("begin isolation level {level}; select 1 from users");
+            b.run(&begin).await.unwrap();
+            a.run("update posts set user_id = 1 where id = 21").await.unwrap();
+            lane.catch_up_and_decide().await;
+            refused(b.as_mut(), late, &["40001", "DM001"]).await;
+        }
+    }
 }
 
 /// Somebody with a table of their own puts our triggers on it. A cast of a type they made runs where

@@ -2,7 +2,7 @@
 
 use crate::closure::ReferenceTable;
 use crate::error::Result;
-use crate::postgres::guard::{hand_on, handed_on};
+use crate::postgres::guard::{hand_on, handed_on, outdated};
 use crate::postgres::session::Session;
 use crate::postgres::text::key_array;
 use crate::site::Installation;
@@ -32,6 +32,7 @@ BEGIN
         MESSAGE = format('%I is the same at every site and written at %s only', TG_TABLE_NAME, TG_ARGV[0]),
         DETAIL = TG_ARGV[0], HINT = 'write it there; domicile carries it here';
 END $f$;
+GRANT EXECUTE ON FUNCTION domicile.refuse_reference() TO PUBLIC;
 "#;
 
 /// What notes changes at the writing site, and what refuses them at any other.
@@ -47,14 +48,18 @@ pub(in crate::postgres) fn script(installation: &Installation, site: &SiteName) 
     text
 }
 
+fn row_type(at: usize) -> String {
+    format!("domicile.changed_row_{at}")
+}
+
 /// What writes the notes runs with our rights and writes keys down alike, whatever the
 /// application's session has set.
 fn noting(at: usize, table: &ReferenceTable) -> String {
     let (name, quoted) = (table.name.sql(), literal(&table.name.sql()));
     let (old, new) = (key_array("OLD", &table.key), key_array("NEW", &table.key));
-    let (note, row) = (format!("domicile.change_{at}"), format!("domicile.changed_row_{at}"));
+    let (note, row) = (format!("domicile.change_{at}"), row_type(at));
     let key: Vec<&String> = table.key.iter().collect();
-    let mut text = handed_on(&note, &row, &name, &key);
+    let mut text = handed_on(&row, &name, &key);
     // Writing to a String cannot fail.
     let _ = write!(
         text,
@@ -79,6 +84,7 @@ BEGIN
     INSERT INTO domicile.changed (relation, key) SELECT {quoted}, {every} FROM {name} AS t0;
     RETURN NULL;
 END $f$;
+GRANT EXECUTE ON FUNCTION domicile.reference_{at}(), domicile.emptied_{at}() TO PUBLIC;
 CREATE TRIGGER "AA_domicile_reference" AFTER INSERT OR UPDATE OR DELETE ON {name}
     FOR EACH ROW EXECUTE FUNCTION domicile.reference_{at}();
 ALTER TABLE {name} ENABLE ALWAYS TRIGGER "AA_domicile_reference";
@@ -128,7 +134,8 @@ fn on_truncate(quoted: &str, function: &str, enable: &str) -> String {
 }
 
 /// How many reference tables and partitions of them are without one of their triggers, or have it
-/// switched otherwise than [`script`] did: a partition made since has no trigger on truncation.
+/// switched otherwise than [`script`] did: a partition made since has no trigger on truncation. A
+/// column of a key whose type has changed counts too.
 pub(in crate::postgres) async fn unwatched(
     session: &Session,
     installation: &Installation,
@@ -143,5 +150,10 @@ pub(in crate::postgres) async fn unwatched(
              WHERE t.tgrelid = r.oid AND (t.tgenabled = 'A' OR ($2 AND t.tgenabled = 'O')) \
              AND t.tgname IN ('AA_domicile_reference', 'AA_domicile_reference_truncate'))";
     let row = session.client.query_one(statement, &[&names, &is_other]).await;
-    row.map(|row| row.get(0)).map_err(|e| session.failed(e))
+    let missing: i64 = row.map_err(|e| session.failed(e))?.get(0);
+    if is_other {
+        return Ok(missing);
+    }
+    let rows: Vec<String> = (0..names.len()).map(row_type).collect();
+    Ok(missing + outdated(session, &rows, &names).await?)
 }
