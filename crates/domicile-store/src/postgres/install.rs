@@ -154,6 +154,18 @@ pub(super) async fn is_installed(session: &Session, installation: &Installation)
         && reference::unwatched(session, installation).await? == 0)
 }
 
+/// Lowers the flag, unless somebody is under way, or a shared row waits to be swept, or a snapshot is
+/// left that shows people as they were before they were erased: whoever writes from it sees no
+/// tombstone, and only the entry that it still shows makes the fence refuse the write.
+const LOWER_FLAG: &str = "SELECT pg_catalog.setval('domicile.flag', 1, false) \
+    WHERE NOT EXISTS (SELECT 1 FROM domicile.subject WHERE fenced) \
+      AND NOT EXISTS (SELECT 1 FROM domicile.loose) \
+      AND NOT EXISTS (SELECT 1 FROM domicile.erasure e JOIN pg_catalog.pg_stat_activity a \
+          ON pg_catalog.age(a.backend_xmin) >= pg_catalog.age(e.xid::xid) \
+          WHERE e.horizon_at IS NULL AND a.datname = pg_catalog.current_database() \
+            AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend' \
+            AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_stat_progress_vacuum v WHERE v.pid = a.pid))";
+
 /// Lowers the flag when nobody is under way, and drops tombstones that have served their time.
 pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
     if !exists(session).await? {
@@ -170,14 +182,7 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
             .await?;
         // What somebody held when their people's rows were erased; while any is left, fences look.
         transaction.execute("SELECT domicile.sweep()", &[]).await?;
-        transaction
-            .execute(
-                "SELECT pg_catalog.setval('domicile.flag', 1, false) \
-                 WHERE NOT EXISTS (SELECT 1 FROM domicile.subject WHERE fenced) \
-                   AND NOT EXISTS (SELECT 1 FROM domicile.loose)",
-                &[],
-            )
-            .await?;
+        transaction.execute(LOWER_FLAG, &[]).await?;
         transaction
             .execute(
                 "DELETE FROM domicile.met WHERE NOT EXISTS \

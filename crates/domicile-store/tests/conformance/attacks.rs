@@ -187,6 +187,26 @@ async fn a_comment_written_from_an_old_snapshot_on_a_post_given_to_her_is_tried_
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_who_left_comes_again_from_a_snapshot_of_before_the_erasure() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.decided(&["1"]).await;
+    lane.settle().await;
+    let mut old = stage.app(End::Source).await;
+    old.run("begin isolation level repeatable read; select 1 from users").await.unwrap();
+    lane.erase().await;
+    stage.source.rest(std::time::Duration::from_secs(60)).await.unwrap();
+    let again = "insert into users (id, handle) values (1, 'again')";
+    refused(old.as_mut(), again, &["40001", "DM001"]).await;
+    old.run("rollback").await.unwrap();
+
+    stage.source.rest(std::time::Duration::from_secs(60)).await.unwrap();
+    let superuser = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    let flag = "select pg_sequence_last_value('domicile.flag'::regclass) is null";
+    assert!(superuser.query_one(flag, &[]).await.unwrap().get::<_, bool>(0), "nobody is left");
+    refused(old.as_mut(), again, &["DM001"]).await;
+}
+
 /// Somebody with a table of their own puts our triggers on it. A cast of a type they made runs where
 /// a value is turned into text.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
