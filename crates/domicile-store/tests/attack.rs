@@ -16,7 +16,7 @@ mod postgres_bed;
 
 use conformance::support::{Bed, End, Stage, WORLD, World, look_again, people, ship};
 use domicile_store::Extent;
-use domicile_testkit::{MOVER_ROLE, connect};
+use domicile_testkit::connect;
 use postgres_bed::PostgresBed;
 
 type PostgresStage = Stage<PostgresBed>;
@@ -66,19 +66,6 @@ async fn a_deferrable_unique_constraint_is_named_since_nothing_would_check_it() 
     mover.batch_execute("set session_replication_role = replica").await.unwrap();
     let twice = "update users set note = 'same'";
     assert_eq!(mover.execute(twice, &[]).await.unwrap(), 3);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn functions_that_are_not_public_by_default_do_not_stop_the_application() {
-    let stage = PostgresStage::bare(&WORLD).await;
-    let hardened = format!(
-        "alter default privileges for role {MOVER_ROLE} revoke execute on functions from public"
-    );
-    stage.bed.plant(End::Source, &hardened).await;
-    stage.source.install(&stage.installation()).await.unwrap();
-    let mut app = stage.app(End::Source).await;
-    assert_eq!(app.run("update users set note = 'still here' where id = 2").await, Ok(1));
-    assert_eq!(app.run("insert into likes values (2, 12)").await, Ok(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -141,12 +141,11 @@ async fn attack_15_each_announcement_waits_for_its_own_writers() {
     ends_well(&stage, &mut lane).await;
 }
 
-/// A comment whose writer waits in the fence, because the post above it is just being given away.
-async fn a_comment_whose_post_is_given_to_her(statement: &'static str) {
-    let stage = PostgresStage::ready().await;
+/// Somebody waits in the fence, because a row above theirs is just being given to Ada.
+async fn written_while_given(stage: PostgresStage, given: &str, statement: &'static str) {
     let mut lane = stage.copied(&["1"]).await;
     let (mut a, mut b) = (stage.app(End::Source).await, stage.app(End::Source).await);
-    a.run("begin; update posts set user_id = 1 where id = 21").await.unwrap();
+    a.run(&format!("begin; {given}")).await.unwrap();
     b.run("begin").await.unwrap();
     let written = tokio::spawn(async move {
         b.run(statement).await.unwrap();
@@ -163,9 +162,41 @@ async fn a_comment_whose_post_is_given_to_her(statement: &'static str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_comment_that_waited_for_its_post_to_be_given_to_her_is_hers() {
-    a_comment_whose_post_is_given_to_her("update comments set text = 'late' where id = 211").await;
-    let insert = "insert into comments (id, post_id, text) values (219, 21, 'late')";
-    a_comment_whose_post_is_given_to_her(insert).await;
+    for late in [
+        "update comments set text = 'late' where id = 211",
+        "insert into comments (id, post_id, text) values (219, 21, 'late')",
+    ] {
+        let given = "update posts set user_id = 1 where id = 21";
+        written_while_given(PostgresStage::ready().await, given, late).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_waited_for_what_is_above_it_to_be_given_to_her_is_hers() {
+    let schema = "create table replies (
+            id {id} primary key, comment_id {id} not null references comments (id), text text);
+        create index replies_by_comment on replies (comment_id);";
+    let replies = ("replies", Some((&["comment_id"][..], "comments", &["id"][..], true)));
+    let owned = [WORLD.owned, &[replies]].concat();
+    let world = World {
+        schema: format!("{}{schema}", WORLD.schema).leak(),
+        owned: owned.leak(),
+        rows: format!("{};insert into replies values (2111, 211, 'old')", WORLD.rows).leak(),
+        ..WORLD
+    };
+    for given in [
+        "update posts set user_id = 1 where id = 21",
+        "update comments set post_id = 11 where id = 211",
+    ] {
+        for late in [
+            "update replies set text = 'late' where id = 2111",
+            "insert into replies values (2119, 211, 'late')",
+        ] {
+            let stage = PostgresStage::of(&world).await;
+            stage.carry_reference().await;
+            written_while_given(stage, given, late).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,6 +88,26 @@ async fn a_key_whose_type_has_changed_is_installed_anew() {
     }
 }
 
+/// Installs where neither functions nor types are public by default.
+async fn hardened(world: &World) -> PostgresStage {
+    let stage = PostgresStage::bare(world).await;
+    let defaults = format!(
+        "alter default privileges for role {MOVER_ROLE} revoke execute on functions from public;
+         alter default privileges for role {MOVER_ROLE} revoke usage on types from public"
+    );
+    stage.bed.plant(End::Source, &defaults).await;
+    stage.source.install(&stage.installation()).await.unwrap();
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_that_are_not_public_by_default_do_not_stop_the_application() {
+    let stage = hardened(&WORLD).await;
+    let mut app = stage.app(End::Source).await;
+    assert_eq!(app.run("update users set note = 'still here' where id = 2").await, Ok(1));
+    assert_eq!(app.run("insert into likes values (2, 12)").await, Ok(1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_to_whom_no_function_is_granted_makes_partitions() {
     let schema = WORLD.schema.replace(
@@ -96,13 +116,7 @@ async fn an_owner_to_whom_no_function_is_granted_makes_partitions() {
         create table likes_low partition of likes for values from (minvalue) to (1000);",
     );
     assert_ne!(schema, WORLD.schema);
-    let stage = PostgresStage::bare(&World { schema: schema.leak(), ..WORLD }).await;
-    let hardened = format!(
-        "alter default privileges for role {MOVER_ROLE} revoke execute on functions from public;
-         alter default privileges for role {MOVER_ROLE} revoke usage on types from public"
-    );
-    stage.bed.plant(End::Source, &hardened).await;
-    stage.source.install(&stage.installation()).await.unwrap();
+    let stage = hardened(&World { schema: schema.leak(), ..WORLD }).await;
     let mut app = stage.app(End::Source).await;
     app.run("create table likes_high partition of likes default").await.unwrap();
     assert_eq!(app.run("insert into likes values (2000, 1)").await, Ok(1));
