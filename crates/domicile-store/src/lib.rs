@@ -22,7 +22,7 @@ pub use error::{Error, Kind, Result};
 pub use site::{
     Announcement, Applied, Arrival, Blocker, ByteStream, Change, Claim, Decision, Departure,
     Directive, Engine, Erased, ErasedMove, Extent, Finding, Gauge, Horizon, Installation,
-    JournalEntry, KeyRemoval, Load, Outcome, Person, PersonStream, Reference, ReferenceChanges,
-    ReferenceNote, Replica, RowsRead, Rung, RungState, Sample, Sharing, Site, Standing, Stray,
-    TableDigest, TableLoad, Touched, Vacuumed,
+    JournalEntry, KeyRemoval, Load, News, NewsStream, Outcome, Person, PersonStream, Reference,
+    ReferenceChanges, ReferenceNote, Replica, Residents, RowsRead, Rung, RungState, Sample,
+    Sharing, Site, Standing, Stray, TableDigest, TableLoad, Touched, Vacuumed, Whereabouts,
 };

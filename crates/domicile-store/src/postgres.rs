@@ -4,6 +4,7 @@ mod arrival;
 mod catalog;
 mod client;
 mod columns;
+mod connecting;
 mod departure;
 mod digest;
 mod directive;
@@ -20,6 +21,7 @@ mod people;
 mod planner;
 mod reference;
 mod removal;
+mod residents;
 mod sample;
 mod scan;
 mod schema;
@@ -34,14 +36,27 @@ use crate::closure::{Closure, OwnedTable, ReferenceTable};
 use crate::error::Result;
 use crate::site::{
     Arrival, ByteStream, Change, Claim, Departure, Directive, Engine, ErasedMove, Finding, Gauge,
-    Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, RowsRead, Sample,
-    Sharing, Site, Vacuumed,
+    Installation, JournalEntry, KeyRemoval, Person, PersonStream, Reference, Residents, RowsRead,
+    Sample, Sharing, Site, Vacuumed,
 };
 use async_trait::async_trait;
 use domicile_model::{SiteName, Subject};
 use session::{Session, Sessions};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Where a site's server listens, for whoever speaks its protocol.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// The host: a name or an address, not a socket's folder.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// How TLS is spoken with it; `None` where the URL says that it is not.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
 
 /// A site on PostgreSQL. The URL's role is the mover's: the fences step aside for it alone.
 #[derive(Clone)]
@@ -73,6 +88,18 @@ impl PostgresSite {
     #[must_use]
     pub fn answering_within(self, time: Duration) -> Self {
         PostgresSite { sessions: self.sessions.answering_within(time), ..self }
+    }
+
+    /// Where the site's server listens. A URL with several hosts means the first.
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        self.sessions.endpoint()
+    }
+
+    /// The site as it is asked by whoever takes statements to people's homes.
+    pub async fn residents(&self, closure: Arc<Closure>) -> Result<Box<dyn Residents>> {
+        let residents =
+            residents::PostgresResidents::open(&self.name, &self.sessions, closure).await?;
+        Ok(Box::new(residents))
     }
 
     async fn open(&self) -> Result<Session> {

@@ -17,6 +17,7 @@
 mod erasure;
 mod load;
 mod records;
+mod residents;
 
 use crate::catalog::{Catalog, Column, TableName};
 use crate::closure::{Closure, OwnedTable};
@@ -37,6 +38,7 @@ pub use records::{
     ReferenceChanges, ReferenceNote, RowsRead, SAMPLED_CHARS_MAX, Sample, Sharing, Standing, Stray,
     TableDigest, Touched,
 };
+pub use residents::{News, NewsStream, Residents, Whereabouts};
 
 /// Rows in the form of [`Site::form`], in pieces of any length; only that engine can read them.
 pub type ByteStream<'a> = BoxStream<'a, Result<Bytes>>;

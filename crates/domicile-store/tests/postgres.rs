@@ -22,6 +22,9 @@ mod postgres_bed;
 #[path = "conformance/postgres_reference.rs"]
 mod reference_tables;
 #[cfg(test)]
+#[path = "conformance/postgres_residents.rs"]
+mod residents;
+#[cfg(test)]
 #[path = "conformance/schedules.rs"]
 mod schedules;
 #[cfg(test)]

@@ -314,26 +314,7 @@ impl Arrival for PostgresArrival {
     }
 
     async fn settle(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<Vec<Subject>> {
-        let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
-        // Who was settled before is told as well.
-        let rows = self
-            .session
-            .client
-            .query(
-                "WITH ours AS (SELECT s.subject, s.state FROM domicile.subject s \
-                     WHERE s.subject = ANY ($1) AND s.move_id = $2 \
-                     AND s.state IN ('arriving', 'resident') \
-                     ORDER BY s.subject FOR NO KEY UPDATE), \
-                 back AS (DELETE FROM domicile.gone g USING ours WHERE g.subject = ours.subject \
-                     AND ours.state = 'arriving'), \
-                 settled AS (UPDATE domicile.subject s SET state = 'resident', fenced = false \
-                     FROM ours WHERE s.subject = ours.subject AND ours.state = 'arriving') \
-                 SELECT ours.subject FROM ours",
-                &[&names, &move_id.0],
-            )
-            .await
-            .map_err(|e| self.failed(e))?;
-        Ok(subjects_of(&rows))
+        settle(&self.session, move_id, subjects).await
     }
 
     async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
@@ -364,4 +345,30 @@ impl Arrival for PostgresArrival {
         }
         done
     }
+}
+
+/// Makes people residents; gives those who are, also those who were before.
+pub(super) async fn settle(
+    session: &Session,
+    move_id: MoveId,
+    subjects: &[Subject],
+) -> Result<Vec<Subject>> {
+    let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
+    let rows = session
+        .client
+        .query(
+            "WITH ours AS (SELECT s.subject, s.state FROM domicile.subject s \
+                 WHERE s.subject = ANY ($1) AND s.move_id = $2 \
+                 AND s.state IN ('arriving', 'resident') \
+                 ORDER BY s.subject FOR NO KEY UPDATE), \
+             back AS (DELETE FROM domicile.gone g USING ours WHERE g.subject = ours.subject \
+                 AND ours.state = 'arriving'), \
+             settled AS (UPDATE domicile.subject s SET state = 'resident', fenced = false \
+                 FROM ours WHERE s.subject = ours.subject AND ours.state = 'arriving') \
+             SELECT ours.subject FROM ours",
+            &[&names, &move_id.0],
+        )
+        .await
+        .map_err(|e| session.failed(e))?;
+    Ok(subjects_of(&rows))
 }

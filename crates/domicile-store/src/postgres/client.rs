@@ -146,6 +146,11 @@ impl Client {
         }
     }
 
+    /// Whether the connection has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
     pub(super) async fn batch_execute(&self, statements: &str) -> Result<()> {
         during(&self.calls, self.inner.batch_execute(statements)).await
     }
@@ -338,7 +343,7 @@ async fn look(sessions: &Sessions, process: i32) -> Look {
          a.state_change::text FROM pg_catalog.pg_stat_activity a \
          WHERE a.pid = $1 AND a.usename = session_user";
     let asked = async {
-        let client = sessions.connect(None).await?;
+        let client = sessions.connect(None, None).await?;
         client.query_typed(statement, &[(&process, Type::INT4)]).await
     };
     match asked.await {

@@ -228,3 +228,71 @@ BEGIN
             AND s.state IN ('moving', 'closing');
 END $f$;
 REVOKE ALL ON FUNCTION domicile.decide(bigint, text[]) FROM PUBLIC;
+
+-- Tells whoever listens what the journal says of whom, a line each: the router learns of moves so.
+-- A notification holds less than 8,000 bytes; who does not fit is told of without a name.
+CREATE OR REPLACE FUNCTION domicile.tell() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
+DECLARE
+    v_line text;
+    v_lines text := '';
+    v_told domicile.subject[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        v_told := ARRAY(SELECT n FROM now_told n);
+    ELSE
+        v_told := ARRAY(SELECT n FROM now_told n JOIN before_told b ON b.subject = n.subject
+            WHERE b.state <> n.state OR b.move_id <> n.move_id);
+    END IF;
+    FOR v_line IN
+        SELECT CASE WHEN octet_length(n.subject) > 7000 THEN '?'
+            ELSE concat_ws(' ', n.state, n.peer, replace(replace(n.subject, '\', '\\'), chr(10), '\n')) END
+        FROM unnest(v_told) n
+    LOOP
+        IF octet_length(v_lines) + octet_length(v_line) > 7900 THEN
+            PERFORM pg_notify('domicile', v_lines);
+            v_lines := '';
+        END IF;
+        v_lines := v_lines || v_line || chr(10);
+    END LOOP;
+    IF v_lines <> '' THEN PERFORM pg_notify('domicile', v_lines); END IF;
+    RETURN NULL;
+END $f$;
+REVOKE ALL ON FUNCTION domicile.tell() FROM PUBLIC;
+CREATE OR REPLACE TRIGGER tell_insert AFTER INSERT ON domicile.subject
+    REFERENCING NEW TABLE AS now_told FOR EACH STATEMENT EXECUTE FUNCTION domicile.tell();
+CREATE OR REPLACE TRIGGER tell_update AFTER UPDATE ON domicile.subject
+    REFERENCING OLD TABLE AS before_told NEW TABLE AS now_told
+    FOR EACH STATEMENT EXECUTE FUNCTION domicile.tell();
+ALTER TABLE domicile.subject ENABLE ALWAYS TRIGGER tell_insert;
+ALTER TABLE domicile.subject ENABLE ALWAYS TRIGGER tell_update;
+
+-- Keeps a person where they are until the transaction ends, as a writer about them does, so that a
+-- transaction that the router begins at their home ends there. Whoever may only read holds nobody.
+CREATE OR REPLACE FUNCTION domicile.stay(p_subject text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off AS $f$
+DECLARE
+    v_state text;
+    v_home text;
+BEGIN
+    SELECT s.state, s.peer INTO v_state, v_home FROM domicile.subject s WHERE s.subject = p_subject;
+    IF FOUND AND current_setting('transaction_read_only') = 'off' THEN
+        IF v_state = 'closing' AND NOT EXISTS (SELECT 1 FROM domicile.touched t
+                WHERE t.subject = p_subject AND t.xact = pg_current_xact_id_if_assigned()) THEN
+            PERFORM pg_advisory_xact_lock_shared(%CLOSING%, hashtext(p_subject));
+        END IF;
+        SELECT s.state, s.peer INTO v_state, v_home FROM domicile.subject s
+            WHERE s.subject = p_subject FOR KEY SHARE;
+    END IF;
+    IF v_state IS NULL THEN
+        SELECT 'moved', g.home INTO v_state, v_home FROM domicile.gone g WHERE g.subject = p_subject;
+    END IF;
+    IF v_state = 'moved' THEN
+        RAISE EXCEPTION USING ERRCODE = 'DM001', MESSAGE = format('this person has moved to %s', v_home),
+            DETAIL = v_home, HINT = 'write to the new home';
+    ELSIF v_state = 'arriving' THEN
+        RAISE EXCEPTION USING ERRCODE = 'DM002', MESSAGE = 'this person is arriving here and not yet at home',
+            DETAIL = v_home, HINT = format('until then their home is %s', v_home);
+    END IF;
+END $f$;
+GRANT EXECUTE ON FUNCTION domicile.stay(text) TO PUBLIC;

@@ -40,27 +40,33 @@ pub(super) async fn stream(session: Session, closure: &Closure) -> Result<Person
 }
 
 /// The columns of [`entry`], in order.
-const ENTRY: &str = "s.subject, s.state, s.move_id, s.peer, s.copied, \
+pub(super) const ENTRY: &str = "s.subject, s.state, s.move_id, s.peer, s.copied, \
     (extract(epoch FROM s.decided_at) * 1000000)::bigint";
 
-fn entry(row: &Row) -> Result<JournalEntry> {
-    let odd = |error: Box<dyn std::error::Error + Send + Sync>| {
-        Error::new(Kind::Operator, "a line of domicile.subject cannot be read")
-            .hint("somebody else wrote it; restore or remove it by hand")
-            .because(error)
-    };
+/// A site's name in a line of the journal.
+pub(super) fn site_name(text: &str) -> Result<SiteName> {
+    text.parse().map_err(|error: domicile_model::site::BadSiteName| odd(Box::new(error)))
+}
+
+fn odd(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::new(Kind::Operator, "a line of domicile.subject cannot be read")
+        .hint("somebody else wrote it; restore or remove it by hand")
+        .because(error)
+}
+
+pub(super) fn entry(row: &Row) -> Result<JournalEntry> {
     let decided: Option<i64> = row.get(5);
     Ok(JournalEntry {
         subject: Subject::new(row.get::<_, String>(0)),
         state: row.get::<_, &str>(1).parse().map_err(|e| odd(Box::new(e)))?,
         move_id: MoveId(row.get(2)),
-        peer: row.get::<_, &str>(3).parse().map_err(|e| odd(Box::new(e)))?,
+        peer: site_name(row.get(3))?,
         copied: row.get(4),
         decided_at: decided.and_then(|micros| Timestamp::from_microsecond(micros).ok()),
     })
 }
 
-async fn is_installed(session: &Session) -> Result<bool> {
+pub(super) async fn is_installed(session: &Session) -> Result<bool> {
     let row = session
         .client
         .query_one("SELECT pg_catalog.to_regclass('domicile.subject') IS NOT NULL", &[])

@@ -1,17 +1,18 @@
 //! Connections of the mover, every one set up alike.
 
 use super::client::{self, Calls, Client};
+use super::connecting::tls_config;
 use crate::error::{Error, Kind, Result};
 use crate::sql;
 use domicile_model::SiteName;
-use futures_util::future::{self, BoxFuture, FutureExt as _};
-use rustls::{ClientConfig, RootCertStore};
+use futures_util::future::{self, FutureExt as _};
+use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::{Config, Notification, SimpleQueryMessage};
 
 /// The first key of every advisory lock domicile takes: the bytes "domi".
 pub(super) const LOCKS: i32 = 0x646f_6d69;
@@ -25,6 +26,9 @@ pub(super) const CLOSING: i32 = 0x636c_6f73;
 /// What every session of the mover calls itself; the horizons leave such sessions of the mover's
 /// own role out, since they write about nobody but the people of their own batch.
 pub(super) const APPLICATION: &str = "domicile mover";
+
+/// What the router's sessions call themselves.
+const ROUTER: &str = "domicile router";
 
 /// How long a site may leave a call without any sign of life, and an opening without an answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -59,16 +63,19 @@ const ASIDE: &str = "SET session_replication_role = replica";
 /// What to do about a full disk.
 const MAKE_ROOM: &str = "make room, then run the same command again";
 
+/// Where notifications go.
+pub(super) type Told = mpsc::UnboundedSender<Notification>;
+
 /// How to open sessions at one site.
 #[derive(Clone)]
 pub(super) struct Sessions {
-    name: SiteName,
-    config: Arc<Config>,
-    tls: Option<Arc<ClientConfig>>,
+    pub(super) name: SiteName,
+    pub(super) config: Arc<Config>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
     /// Whether sessions are for reading alone and ask for no rights of the mover's.
     reads_only: bool,
     /// How long silence may last.
-    answers_within: Duration,
+    pub(super) answers_within: Duration,
 }
 
 /// One connection. Dropping it closes the connection and rolls back what was open.
@@ -114,46 +121,40 @@ impl Sessions {
         Sessions { answers_within, ..self }
     }
 
+    /// The same, for sessions of the router, which is no mover: those who move wait for it as for
+    /// anybody else.
+    pub(super) fn into_router(self) -> Self {
+        let mut config = Config::clone(&self.config);
+        config.application_name(ROUTER);
+        Sessions { config: Arc::new(config), ..self }
+    }
+
     /// The same, for sessions that cannot write.
     pub(super) fn for_reading(self) -> Self {
         Sessions { reads_only: true, ..self }
     }
 
     pub(super) async fn open(&self) -> Result<Session> {
+        self.open_in_time(None).await
+    }
+
+    /// A session, and what it is told without having asked.
+    pub(super) async fn open_to_listen(
+        &self,
+    ) -> Result<(Session, mpsc::UnboundedReceiver<Notification>)> {
+        let (told, notifications) = mpsc::unbounded_channel();
+        Ok((self.open_in_time(Some(told)).await?, notifications))
+    }
+
+    async fn open_in_time(&self, told: Option<Told>) -> Result<Session> {
         // Nothing is at work for us yet that could take long.
-        let opened = tokio::time::timeout(self.answers_within, self.open_patiently()).await;
+        let opened = tokio::time::timeout(self.answers_within, self.open_patiently(told)).await;
         opened.unwrap_or_else(|_| Err(client::silent(&self.name)))
     }
 
-    /// A connection as the server gives it. Calls on it end when silence is noticed, if `calls`
-    /// are to be kept. Boxed, since who notices silence connects as well.
-    pub(super) fn connect<'a>(
-        &'a self,
-        calls: Option<&'a Arc<Calls>>,
-    ) -> BoxFuture<'a, Result<tokio_postgres::Client, tokio_postgres::Error>> {
-        let kept = calls.map(|calls| (self.clone(), calls.clone()));
-        let name = self.name.clone();
-        let connecting = async move {
-            Ok(match &self.tls {
-                None => {
-                    let (client, connection) = self.config.connect(NoTls).await?;
-                    tokio::spawn(run(name, connection, kept));
-                    client
-                }
-                Some(tls) => {
-                    let tls = MakeRustlsConnect::new(ClientConfig::clone(tls));
-                    let (client, connection) = self.config.connect(tls).await?;
-                    tokio::spawn(run(name, connection, kept));
-                    client
-                }
-            })
-        };
-        connecting.boxed()
-    }
-
-    async fn open_patiently(&self) -> Result<Session> {
+    async fn open_patiently(&self, told: Option<Told>) -> Result<Session> {
         let calls = Arc::new(Calls::default());
-        let client = self.connect(Some(&calls)).await.map_err(|e| self.unreachable(e))?;
+        let client = self.connect(Some(&calls), told).await.map_err(|e| self.unreachable(e))?;
         let set = format!("{SETTINGS}; SELECT pg_catalog.pg_backend_pid()");
         let rest = match self.reads_only {
             true => client.batch_execute(FOR_READING).map(|set| (set, Ok(()))).left_future(),
@@ -201,46 +202,6 @@ impl Sessions {
         };
         Error::new(kind, format!("site {} does not let us in", self.name)).hint(hint).because(error)
     }
-}
-
-/// Carries a connection's bytes until it ends, or until silence is noticed.
-async fn run<S, T>(
-    site: SiteName,
-    connection: tokio_postgres::Connection<S, T>,
-    kept: Option<(Sessions, Arc<Calls>)>,
-) where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let silence = async {
-        match &kept {
-            Some((sessions, calls)) => {
-                client::silence(&site, sessions, calls, sessions.answers_within).await;
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%site, %error, "a connection ended");
-        },
-        () = silence => {}
-    }
-}
-
-fn tls_config(name: &SiteName) -> Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        // A certificate of the system that rustls cannot read is one we do not trust.
-        let _ = roots.add(certificate);
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| {
-            Error::new(Kind::Never, format!("no TLS for site {name}")).because(error)
-        })?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 impl Session {

@@ -1,0 +1,135 @@
+//! Where a router learns that people are at home, and of those who move.
+
+use crate::conformance::support::{Bed, End, people};
+use crate::schedules::PostgresStage;
+use domicile_model::{SiteName, State, Subject};
+use domicile_store::postgres::PostgresSite;
+use domicile_store::{News, Residents};
+use futures_util::StreamExt;
+
+async fn residents(stage: &PostgresStage, end: End) -> Box<dyn Residents> {
+    let name: SiteName = match end {
+        End::Source => "source".parse().unwrap(),
+        End::Target => "target".parse().unwrap(),
+    };
+    let site = PostgresSite::connect(name, &stage.bed.database(end).mover_url).await.unwrap();
+    site.residents(stage.closure.clone()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_found_wherever_the_move_stands() {
+    let stage = PostgresStage::ready().await;
+    let (source, target) =
+        (residents(&stage, End::Source).await, residents(&stage, End::Target).await);
+    let ada = Subject::new("1");
+    let here = source.whereabouts(&ada).await.unwrap();
+    assert!(here.is_here && here.entry.is_none() && here.gone_to.is_none());
+    assert!(!target.whereabouts(&ada).await.unwrap().is_here);
+    let mut lane = stage.copied(&["1"]).await;
+    let state =
+        |whereabouts: domicile_store::Whereabouts| whereabouts.entry.map(|entry| entry.state);
+    assert_eq!(state(source.whereabouts(&ada).await.unwrap()), Some(State::Moving));
+    assert_eq!(state(target.whereabouts(&ada).await.unwrap()), Some(State::Arriving));
+    lane.catch_up_and_decide().await;
+    let decided = source.whereabouts(&ada).await.unwrap().entry.unwrap();
+    assert_eq!(decided.state, State::Moved);
+    // Nobody but a router settles: twice is once, and another move is left alone.
+    let other = domicile_model::MoveId(decided.move_id.0 ^ 1);
+    target.settle(other, &ada).await.unwrap();
+    assert_eq!(state(target.whereabouts(&ada).await.unwrap()), Some(State::Arriving));
+    for _ in 0..2 {
+        target.settle(decided.move_id, &ada).await.unwrap();
+        assert_eq!(state(target.whereabouts(&ada).await.unwrap()), Some(State::Resident));
+    }
+    lane.erase().await;
+    let gone = source.whereabouts(&ada).await.unwrap();
+    assert!(!gone.is_here && gone.entry.is_none());
+    assert_eq!(gone.gone_to.map(|home| home.to_string()), stage.gone_to(End::Source, "1").await);
+    // What is no key is nobody.
+    for text in ["x", "1.5", "99999999999999999999", ""] {
+        let nobody = source.whereabouts(&Subject::new(text)).await.unwrap();
+        assert_eq!(nobody, domicile_store::Whereabouts::default(), "{text:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_owner_of_a_row_is_told() {
+    let stage = PostgresStage::ready().await;
+    let source = residents(&stage, End::Source).await;
+    let place =
+        |name: &str| stage.closure.owned.iter().position(|table| table.name.name == name).unwrap();
+    let id = ["id".to_owned()];
+    let owners = async |table: &str, column: &[String], value: &str| {
+        source.owners(place(table), column, &[value.to_owned()]).await.unwrap()
+    };
+    assert_eq!(owners("posts", &id, "11").await, people(&["1"]));
+    assert_eq!(owners("users", &id, "2").await, people(&["2"]));
+    for nobodys in ["99", "x", "1.5", ""] {
+        assert_eq!(owners("posts", &id, nobodys).await, [], "{nobodys:?}");
+    }
+    // At most two are told of many.
+    let everybodys = ["body".to_owned()];
+    stage.bed.plant(End::Source, "update posts set body = 'same'").await;
+    assert_eq!(owners("posts", &everybodys, "same").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_is_told_as_it_goes() {
+    let stage = PostgresStage::ready().await;
+    let (source, target) =
+        (residents(&stage, End::Source).await, residents(&stage, End::Target).await);
+    let (mut left, mut came) = (source.news().await.unwrap(), target.news().await.unwrap());
+    let mut lane = stage.copied(&["1"]).await;
+    lane.catch_up_and_decide().await;
+    lane.settle().await;
+    lane.erase().await;
+    let states = async |told: &mut domicile_store::NewsStream, last: State| {
+        let mut states = Vec::new();
+        while states.last() != Some(&last) {
+            match told.next().await.unwrap().unwrap() {
+                News::Of { subject, state, .. } => {
+                    assert_eq!(subject.as_str(), "1");
+                    states.push(state);
+                }
+                News::OfSomebody => panic!("her key is short"),
+            }
+        }
+        states
+    };
+    assert_eq!(states(&mut left, State::Moved).await, [State::Moving, State::Moved]);
+    assert_eq!(states(&mut came, State::Resident).await, [State::Arriving, State::Resident]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strange_key_is_told_as_it_is_and_a_long_one_without_a_name() {
+    let stage = PostgresStage::ready().await;
+    let source = residents(&stage, End::Source).await;
+    let mut news = source.news().await.unwrap();
+    let plant = "insert into domicile.subject (subject, state, fenced, move_id, peer) values \
+        (E'a b\\\\n\\nc', 'resident', false, 1, 'target'), (repeat('x', 7500), 'resident', false, 1, 'target')";
+    stage.bed.plant(End::Source, plant).await;
+    let mut told = vec![news.next().await.unwrap().unwrap(), news.next().await.unwrap().unwrap()];
+    told.sort_by_key(|news| matches!(news, News::OfSomebody));
+    let News::Of { subject, .. } = &told[0] else { panic!("{told:?}") };
+    assert_eq!(subject.as_str(), "a b\\n\nc");
+    assert_eq!(told[1], News::OfSomebody);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_breaks_ends_the_news_and_is_opened_anew_for_questions() {
+    let stage = PostgresStage::ready().await;
+    let source = residents(&stage, End::Source).await;
+    let mut news = source.news().await.unwrap();
+    let ada = Subject::new("1");
+    assert!(source.whereabouts(&ada).await.unwrap().is_here);
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity \
+        where application_name = 'domicile router' and datname = current_database()";
+    stage.bed.plant(End::Source, end).await;
+    assert!(news.next().await.unwrap().is_err());
+    // The first question may still meet the connection that ended.
+    let mut found = source.whereabouts(&ada).await;
+    if found.is_err() {
+        found = source.whereabouts(&ada).await;
+    }
+    assert!(found.unwrap().is_here);
+}
