@@ -28,7 +28,30 @@ const NEEDS: &[Need] = &[
         is_there: || run::succeeds("cc", &["--version"]),
         debian_packages: &["gcc", "libc6-dev"],
     },
+    Need {
+        // The grammar of PostgreSQL is C, and its bindings are made anew.
+        name: "libclang",
+        is_there: has_libclang,
+        debian_packages: &["libclang-dev"],
+    },
 ];
+
+/// Whether a libclang is where bindgen looks for it: where `LIBCLANG_PATH` says, in the linker's
+/// cache, or in LLVM's folders.
+fn has_libclang() -> bool {
+    if std::env::var_os("LIBCLANG_PATH").is_some() || run::succeeds("llvm-config", &["--version"]) {
+        return true;
+    }
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut llvm =
+        folders.filter(|folder| folder.file_name().to_string_lossy().starts_with("llvm"));
+    llvm.any(|folder| {
+        let libraries =
+            std::fs::read_dir(folder.path().join("lib")).into_iter().flatten().flatten();
+        let mut names = libraries.map(|library| library.file_name().to_string_lossy().into_owned());
+        names.any(|name| name.starts_with("libclang.so") || name.starts_with("libclang-1"))
+    })
+}
 
 /// Installs what is missing; says what it does.
 pub(crate) fn run() -> Result<()> {

@@ -7,9 +7,8 @@ use anyhow::{Context, Result};
 use super::house::Graph;
 
 /// A cap on the packages in Cargo.lock: a dependency that brings many others along is noticed
-/// when it comes in. The first version had 220; this is 15 % more. Raise it with the reason in
-/// the commit.
-pub(super) const LOCKED_MAX: usize = 253;
+/// when it comes in. Raise it with the reason in the commit.
+pub(super) const LOCKED_MAX: usize = 280;
 
 /// The lines in deny.toml between these two give the reasons.
 const REASONS_BEGIN: &str = "# reasons:";

@@ -55,9 +55,10 @@ const MAKERS_OF: &[(&str, &str, usize)] = &[
 
 /// Sources whose errors users meet. The faulty site is for tests.
 fn is_source(path: &str) -> bool {
-    let in_house = ["domicile", "domicile-mover", "domicile-store", "domicile-model"]
-        .iter()
-        .any(|name| path.starts_with(&format!("crates/{name}/src/")));
+    let in_house =
+        ["domicile", "domicile-mover", "domicile-router", "domicile-store", "domicile-model"]
+            .iter()
+            .any(|name| path.starts_with(&format!("crates/{name}/src/")));
     let is_test = path.ends_with("tests.rs") || path.contains("/faulty");
     in_house && (path.ends_with(".rs") || path.ends_with(".sql")) && !is_test
 }

@@ -45,9 +45,15 @@ pub(super) const HOUSE: &[Crate] = &[
         free_of: &[],
     },
     Crate {
+        name: "domicile-router",
+        layer: Layer::Rooms,
+        may_use: &["domicile-model", "domicile-store"],
+        free_of: &[],
+    },
+    Crate {
         name: "domicile",
         layer: Layer::Doors,
-        may_use: &["domicile-model", "domicile-store", "domicile-mover"],
+        may_use: &["domicile-model", "domicile-store", "domicile-mover", "domicile-router"],
         free_of: &[],
     },
     Crate { name: "domicile-sim", layer: Layer::Yard, may_use: &["domicile-model"], free_of: &[] },

@@ -1,0 +1,183 @@
+//! Where people are at home as the sites' journals say, asked when it is not known and told when
+//! it changes.
+
+use crate::error::{Error, Kind, Result};
+use crate::homes::{Home, Homes, SiteAt, Sites};
+use crate::schema::Place;
+use async_trait::async_trait;
+use domicile_model::{SiteName, State, Subject};
+use domicile_store::{JournalEntry, News, Residents, Whereabouts};
+use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a new person of a row is to live; `None` where nothing says so.
+pub type Placing = Box<dyn Fn(&[(String, Option<String>)]) -> Option<SiteAt> + Send + Sync>;
+
+/// Every site, asked through its journal.
+pub struct Journals {
+    residents: Vec<Arc<dyn Residents>>,
+    placing: Placing,
+    /// Where somebody whom nothing places signs up.
+    otherwise: SiteAt,
+}
+
+impl Journals {
+    /// The sites, in the order of their places.
+    pub fn new(
+        residents: Vec<Arc<dyn Residents>>,
+        placing: Placing,
+        otherwise: SiteAt,
+    ) -> Journals {
+        Journals { residents, placing, otherwise }
+    }
+
+    async fn everywhere(&self, subject: &str) -> Result<Vec<Whereabouts>> {
+        let subject = Subject::new(subject);
+        let asked = self.residents.iter().map(|site| site.whereabouts(&subject));
+        try_join_all(asked).await.map_err(away)
+    }
+
+    fn at(&self, name: &SiteName) -> Option<SiteAt> {
+        self.residents.iter().position(|site| site.name() == name)
+    }
+}
+
+#[async_trait]
+impl Sites for Journals {
+    async fn home(&self, subject: &str) -> Result<Option<Home>> {
+        let mut said = self.everywhere(subject).await?;
+        if is_torn(&said) {
+            // A move may have passed while the sites were asked one after another.
+            said = self.everywhere(subject).await?;
+        }
+        home(&said, &|name| self.at(name)).map_err(|Torn| {
+            Error::new(Kind::Undecided, "two sites say that they are this person's home")
+                .hint("run domicile verify")
+        })
+    }
+
+    async fn owners(
+        &self,
+        table: Place,
+        columns: &[String],
+        values: &[String],
+    ) -> Result<Vec<String>> {
+        let asked = self.residents.iter().map(|site| site.owners(table, columns, values));
+        let found = try_join_all(asked).await.map_err(away)?;
+        let mut owners: Vec<String> =
+            found.into_iter().flatten().map(|subject| subject.as_str().to_owned()).collect();
+        owners.sort();
+        owners.dedup();
+        Ok(owners)
+    }
+
+    fn place(&self, row: &[(String, Option<String>)]) -> SiteAt {
+        (self.placing)(row).unwrap_or(self.otherwise)
+    }
+
+    async fn settle(&self, subject: &str, site: SiteAt) -> Result<()> {
+        let said = self.everywhere(subject).await?;
+        let decided = said
+            .iter()
+            .filter_map(|said| said.entry.as_ref())
+            .find(|entry| entry.state == State::Moved && self.at(&entry.peer) == Some(site));
+        let Some(decided) = decided else { return Ok(()) };
+        let subject = Subject::new(subject);
+        self.residents[site].settle(decided.move_id, &subject).await.map_err(away)
+    }
+}
+
+fn away(error: domicile_store::Error) -> Error {
+    Error::new(Kind::SiteAway, error.to_string()).because(error)
+}
+
+/// Two sites claim one person.
+#[derive(Debug, PartialEq, Eq)]
+struct Torn;
+
+/// Sites at which somebody is at home by what they say, and not about to arrive or gone.
+fn claims(said: &[Whereabouts]) -> Vec<(SiteAt, Option<&JournalEntry>)> {
+    let claims = said.iter().enumerate().filter(|(_, said)| {
+        said.is_here
+            && !said
+                .entry
+                .as_ref()
+                .is_some_and(|entry| matches!(entry.state, State::Moved | State::Arriving))
+    });
+    claims.map(|(site, said)| (site, said.entry.as_ref())).collect()
+}
+
+fn is_torn(said: &[Whereabouts]) -> bool {
+    claims(said).len() > 1
+}
+
+/// The home that the sites' words together mean.
+fn home(
+    said: &[Whereabouts],
+    at: &dyn Fn(&SiteName) -> Option<SiteAt>,
+) -> Result<Option<Home>, Torn> {
+    let claims = claims(said);
+    match claims[..] {
+        [(site, entry)] => {
+            let is_under_way =
+                entry.is_some_and(|entry| matches!(entry.state, State::Moving | State::Closing));
+            Ok(Some(Home { site, is_under_way }))
+        }
+        [] => {
+            // Decided and not settled yet; or erased behind, and the new home was asked before that.
+            let entries = said.iter().filter_map(|said| said.entry.as_ref());
+            let decided = entries
+                .filter(|entry| entry.state == State::Moved)
+                .max_by_key(|entry| entry.decided_at)
+                .and_then(|entry| at(&entry.peer));
+            let gone = said.iter().filter_map(|said| said.gone_to.as_ref()).find_map(at);
+            Ok(decided.or(gone).map(|site| Home { site, is_under_way: true }))
+        }
+        _ => Err(Torn),
+    }
+}
+
+/// Listens to one site's journal and keeps the homes that are known right. Ends when dropped.
+pub async fn listen(
+    homes: Arc<Homes>,
+    residents: Arc<dyn Residents>,
+    site: SiteAt,
+    names: Vec<SiteName>,
+) {
+    loop {
+        match residents.news().await {
+            Ok(mut news) => {
+                homes.hears_a_site();
+                while let Some(Ok(news)) = news.next().await {
+                    take_in(&homes, &news, site, &names);
+                }
+                homes.loses_a_site();
+                tracing::warn!(site = %residents.name(), "no news any more; homes are asked for");
+            }
+            Err(error) => tracing::warn!(site = %residents.name(), %error, "no news"),
+        }
+        tokio::time::sleep(LISTENS_AGAIN_AFTER).await;
+    }
+}
+
+/// How long to wait before a broken connection is opened again.
+const LISTENS_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+fn take_in(homes: &Homes, news: &News, site: SiteAt, names: &[SiteName]) {
+    let News::Of { subject, state, peer } = news else { return homes.forget_all() };
+    let peer = names.iter().position(|name| name == peer);
+    let home = match (state, peer) {
+        (State::Moving | State::Closing, _) => Home { site, is_under_way: true },
+        (State::Moved, Some(site)) => Home { site, is_under_way: true },
+        (State::Withdrawn | State::Resident, _) => Home { site, is_under_way: false },
+        (State::Moved, None) => return homes.forget(subject.as_str()),
+        // The old home tells when it is decided.
+        (State::Arriving, _) => return,
+    };
+    homes.hear(subject.as_str(), home, *state == State::Moved);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! Cancelling what a session runs, and nothing else.
+//!
+//! A client cancels by a number and a secret of ours; the router asks the site to cancel what the
+//! session's connection runs at that moment. A connection about which such a request was made serves
+//! nobody else any more, so that a request that arrives late meets no stranger's statement.
+
+use crate::error::Result;
+use crate::server::SiteAddress;
+use crate::wire::Cancel;
+use ring::hmac;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The sessions of every thread, for cancelling.
+#[derive(Default)]
+pub(crate) struct Sessions {
+    by_process: Mutex<HashMap<u32, Arc<Running>>>,
+}
+
+/// What one session runs.
+pub(crate) struct Running {
+    secret: Vec<u8>,
+    at: Mutex<Option<At>>,
+}
+
+struct At {
+    site: SiteAddress,
+    cancel: Cancel,
+    was_asked: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sessions {
+    /// Enters a session under a number that no other has; `draw` gives random ones.
+    pub(crate) fn enter(
+        &self,
+        secret: Vec<u8>,
+        mut draw: impl FnMut() -> u32,
+    ) -> (u32, Arc<Running>) {
+        let running = Arc::new(Running { secret, at: Mutex::new(None) });
+        let mut sessions = lock(&self.by_process);
+        loop {
+            // Clients print it as a signed number.
+            let process = draw() >> 1;
+            if process != 0 && !sessions.contains_key(&process) {
+                sessions.insert(process, running.clone());
+                return (process, running);
+            }
+        }
+    }
+
+    pub(crate) fn leave(&self, process: u32) {
+        lock(&self.by_process).remove(&process);
+    }
+
+    /// Does what a client asks. Whoever names a wrong secret is told nothing.
+    pub(crate) async fn cancel(&self, request: &Cancel) -> Result<()> {
+        let running = lock(&self.by_process).get(&request.process).cloned();
+        let Some(running) = running else { return Ok(()) };
+        let mark = hmac::Key::new(hmac::HMAC_SHA256, &request.process.to_be_bytes());
+        let expected = hmac::sign(&mark, &running.secret);
+        if hmac::verify(&mark, &request.secret, expected.as_ref()).is_err() {
+            return Ok(());
+        }
+        let asked = lock(&running.at).as_mut().map(|at| {
+            at.was_asked = true;
+            (at.site.clone(), at.cancel.clone())
+        });
+        match asked {
+            Some((site, cancel)) => site.cancel(&cancel).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Running {
+    /// Notes that the session runs on a connection.
+    pub(crate) fn begins_at(&self, site: &SiteAddress, cancel: &Cancel) {
+        let at = At { site: site.clone(), cancel: cancel.clone(), was_asked: false };
+        *lock(&self.at) = Some(at);
+    }
+
+    /// Notes that it does not any more; says whether somebody asked to cancel it there.
+    pub(crate) fn ends(&self) -> bool {
+        lock(&self.at).take().is_some_and(|at| at.was_asked)
+    }
+}

@@ -1,0 +1,375 @@
+//! From a new connection to a session: TLS, who it is, and what it begins with.
+
+use crate::cancel::Sessions;
+use crate::error::{Error, Kind, Result};
+use crate::scram::{self, Verifier};
+use crate::session::{Session, is_utf8};
+use crate::settings::Settings;
+use crate::stream::{Stream, Unused};
+use crate::wire::{
+    Frames, Startup, StartupMessage, error_response, frame, negotiate, parameter_status,
+    read_startup, ready_for_query,
+};
+use crate::worker::{Shared, Worker};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ring::rand::{SecureRandom, SystemRandom};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsStream};
+
+/// How long a client may take to say who it is.
+const ENTERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Protocol 3.0; newer clients are told so.
+const MINOR: u16 = 0;
+
+/// One address that clients come to.
+pub struct Entrance {
+    /// What every thread knows.
+    shared: Arc<Shared>,
+    /// How TLS is spoken with clients; `None` where it is not.
+    tls: Option<TlsAcceptor>,
+    sessions: Sessions,
+    random: SystemRandom,
+    /// By which users that do not exist get salts.
+    secret: [u8; 32],
+}
+
+impl Entrance {
+    /// An entrance; nothing listens yet.
+    pub fn new(
+        shared: Arc<Shared>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Result<Arc<Entrance>> {
+        let random = SystemRandom::new();
+        let mut secret = [0; 32];
+        random.fill(&mut secret).map_err(|_| no_random())?;
+        let tls = tls.map(TlsAcceptor::from);
+        Ok(Arc::new(Entrance { shared, tls, sessions: Sessions::default(), random, secret }))
+    }
+
+    /// Serves whoever comes, on this thread; within a `LocalSet`. Ends when it is dropped.
+    pub async fn serve(self: Arc<Self>, listener: std::net::TcpListener) -> Result<()> {
+        let listener = TcpListener::from_std(listener).map_err(|error| {
+            Error::new(Kind::Stopping, "the socket cannot be listened on").because(error)
+        })?;
+        let worker = Worker::new(self.shared.clone());
+        loop {
+            let accepted = listener.accept().await;
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Too many open files, say: those who are here go on.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+            };
+            let (entrance, worker) = (self.clone(), worker.clone());
+            tokio::task::spawn_local(async move {
+                if let Err(error) = entrance.receive(worker, stream).await {
+                    tracing::debug!(%error, "a session ended");
+                }
+            });
+        }
+    }
+
+    async fn receive(&self, worker: Rc<Worker>, stream: TcpStream) -> Result<()> {
+        let entering = tokio::time::timeout(ENTERS_WITHIN, self.enter(&worker, stream)).await;
+        let entered = entering
+            .unwrap_or_else(|_| Err(Error::new(Kind::Client, "the client does not say who it is")));
+        let Some((process, mut session)) = entered? else { return Ok(()) };
+        let ended = session.run().await;
+        self.sessions.leave(process);
+        ended
+    }
+
+    /// Up to the first statement; `None` where nothing more is to be done.
+    async fn enter(
+        &self,
+        worker: &Rc<Worker>,
+        stream: TcpStream,
+    ) -> Result<Option<(u32, Session)>> {
+        stream.set_nodelay(true).map_err(left)?;
+        let mut client = Client { stream: Stream::Plain(stream), unused: Unused::default() };
+        let startup = loop {
+            match client.startup().await? {
+                StartupMessage::Tls => client = self.encrypt(client).await?,
+                StartupMessage::Gss => client.send(b"N").await?,
+                StartupMessage::Cancel(request) => {
+                    self.sessions.cancel(&request).await?;
+                    return Ok(None);
+                }
+                StartupMessage::Startup(startup) => break startup,
+            }
+        };
+        match self.begin(worker, &mut client, &startup).await {
+            Ok((process, session)) => {
+                let Client { stream, unused } = client;
+                Ok(Some((process, session.build(worker.clone(), stream, unused))))
+            }
+            Err(error) => {
+                let mut bytes = Vec::new();
+                let (code, hint) = (error.code(), error.hint_text());
+                error_response(&mut bytes, "FATAL", code, &error.to_string(), hint);
+                client.send(&bytes).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn encrypt(&self, mut client: Client) -> Result<Client> {
+        let (Some(tls), Stream::Plain(_)) = (&self.tls, &client.stream) else {
+            client.send(b"N").await?;
+            return Ok(client);
+        };
+        // What came before encryption somebody else may have said.
+        if !client.unused.bytes().is_empty() {
+            return Err(Error::new(Kind::Client, "data came before encryption"));
+        }
+        client.send(b"S").await?;
+        let Stream::Plain(stream) = client.stream else { return Ok(client) };
+        let stream = tls.accept(stream).await.map_err(left)?;
+        let stream = Stream::Tls(Box::new(TlsStream::Server(stream)));
+        Ok(Client { stream, unused: Unused::default() })
+    }
+
+    async fn begin(
+        &self,
+        worker: &Rc<Worker>,
+        client: &mut Client,
+        startup: &Startup,
+    ) -> Result<(u32, Begun)> {
+        let unknown: Vec<&str> = startup.parameters.iter().map(|(name, _)| name.as_str()).collect();
+        let unknown: Vec<&str> =
+            unknown.into_iter().filter(|name| name.starts_with("_pq_.")).collect();
+        let mut bytes = Vec::new();
+        if startup.minor > MINOR || !unknown.is_empty() {
+            negotiate(&mut bytes, MINOR, &unknown);
+        }
+        let name = startup.parameter("user").unwrap_or_default();
+        let user = self.shared.users.iter().position(|user| user.name == name);
+        client.send(&bytes).await?;
+        self.authenticate(client, name, user).await?;
+        // Only whoever is let in is told what exists.
+        let Some(user) = user else { return Err(denied(name)) };
+        let database = startup.parameter("database").unwrap_or(name);
+        if database != self.shared.database {
+            return Err(Error::new(
+                Kind::Client,
+                format!("database \"{database}\" does not exist"),
+            )
+            .with_code("3D000")
+            .hint(format!("the router serves the database {}", self.shared.database)));
+        }
+        let settings = settings(startup)?;
+        let lease = worker.pool(self.shared.nearest, user).take(&settings).await?;
+        let statuses = lease.server.statuses.clone();
+        lease.give_back();
+        let mut bytes = Vec::new();
+        frame(&mut bytes, b'R', |to| to.extend([0; 4]));
+        for (name, value) in statuses {
+            let own = settings.get(&name.to_ascii_lowercase());
+            parameter_status(&mut bytes, &name, own.unwrap_or(&value));
+        }
+        let secret = self.draw::<4>()?.to_vec();
+        let mut numbers = Vec::new();
+        for _ in 0..8 {
+            numbers.push(u32::from_be_bytes(self.draw()?));
+        }
+        let (process, running) = self.sessions.enter(secret.clone(), || {
+            let number = numbers.pop().unwrap_or(1);
+            numbers.insert(0, number.wrapping_add(0x9e37_79b9));
+            number
+        });
+        frame(&mut bytes, b'K', |to| {
+            to.extend(process.to_be_bytes());
+            to.extend(&secret);
+        });
+        ready_for_query(&mut bytes, b'I');
+        client.send(&bytes).await?;
+        Ok((process, Begun { user, settings, running }))
+    }
+
+    async fn authenticate(
+        &self,
+        client: &mut Client,
+        name: &str,
+        user: Option<usize>,
+    ) -> Result<()> {
+        let verifier = match user {
+            Some(user) => self.shared.users[user].verifier.clone(),
+            None => Verifier::of_nobody(name, &self.secret),
+        };
+        let mut bytes = Vec::new();
+        frame(&mut bytes, b'R', |to| {
+            to.extend(10u32.to_be_bytes());
+            to.extend(scram::MECHANISM.as_bytes());
+            to.extend([0, 0]);
+        });
+        client.send(&bytes).await?;
+        let first = client.password().await?;
+        let chosen = first.strip_prefix(scram::MECHANISM.as_bytes());
+        let chosen = chosen.and_then(|rest| rest.strip_prefix(&[0]));
+        let first = chosen.and_then(|rest| rest.get(4..)).ok_or_else(|| denied(name))?;
+        let nonce = BASE64.encode(self.draw::<18>()?);
+        let refused = |why: scram::Refused| denied(name).because(why);
+        let (challenge, challenged) = scram::challenge(verifier, first, &nonce).map_err(refused)?;
+        client.say(11, &challenge).await?;
+        let last = client.password().await?;
+        let proof = challenged.finish(&last).map_err(refused)?;
+        client.say(12, &proof).await
+    }
+
+    fn draw<const BYTES: usize>(&self) -> Result<[u8; BYTES]> {
+        let mut bytes = [0; BYTES];
+        self.random.fill(&mut bytes).map_err(|_| no_random())?;
+        Ok(bytes)
+    }
+}
+
+/// What a session begins with.
+struct Begun {
+    user: usize,
+    settings: Settings,
+    running: Arc<crate::cancel::Running>,
+}
+
+impl Begun {
+    fn build(self, worker: Rc<Worker>, stream: Stream, unused: Unused) -> Session {
+        Session::new(worker, stream, unused, self.user, self.settings, self.running)
+    }
+}
+
+/// A client that is not let in yet.
+struct Client {
+    stream: Stream,
+    unused: Unused,
+}
+
+impl Client {
+    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream.write_all(bytes).await.map_err(left)?;
+        self.stream.flush().await.map_err(left)
+    }
+
+    async fn more(&mut self) -> Result<()> {
+        match self.unused.read(&mut self.stream).await.map_err(left)? {
+            true => Ok(()),
+            false => Err(Error::new(Kind::Client, "the client left")),
+        }
+    }
+
+    async fn startup(&mut self) -> Result<StartupMessage> {
+        loop {
+            let read = read_startup(self.unused.bytes());
+            let read = read.map_err(|error| Error::new(Kind::Client, error.to_string()))?;
+            if let Some((message, length)) = read {
+                self.unused.use_up(length);
+                return Ok(message);
+            }
+            self.more().await?;
+        }
+    }
+
+    /// The body of a password message.
+    async fn password(&mut self) -> Result<Vec<u8>> {
+        /// What is longer is no proof.
+        const BYTES_MAX: usize = 10_000;
+        loop {
+            let bytes = self.unused.bytes();
+            let length = Frames::Frontend.length(bytes);
+            let length = length.map_err(|error| Error::new(Kind::Client, error.to_string()))?;
+            if bytes.first().is_some_and(|tag| *tag != b'p')
+                || length.is_some_and(|l| l > BYTES_MAX)
+            {
+                return Err(Error::new(Kind::Client, "a password was asked for"));
+            }
+            if let Ok(Some(frame)) = Frames::Frontend.first(bytes) {
+                let (body, length) = (frame.body.to_vec(), frame.whole.len());
+                self.unused.use_up(length);
+                return Ok(body);
+            }
+            self.more().await?;
+        }
+    }
+
+    async fn say(&mut self, kind: u32, text: &str) -> Result<()> {
+        let mut bytes = Vec::new();
+        frame(&mut bytes, b'R', |to| {
+            to.extend(kind.to_be_bytes());
+            to.extend(text.as_bytes());
+        });
+        self.send(&bytes).await
+    }
+}
+
+/// The settings that a client begins with.
+fn settings(startup: &Startup) -> Result<Settings> {
+    let mut settings = Settings::default();
+    for (name, value) in &startup.parameters {
+        match name.to_ascii_lowercase().as_str() {
+            "user" | "database" => {}
+            "replication" if matches!(value.as_str(), "" | "false" | "off" | "no" | "0") => {}
+            "replication" => {
+                return Err(Error::new(Kind::Client, "replication does not go through the router")
+                    .with_code("0A000"));
+            }
+            "options" => options(value, &mut settings)?,
+            "client_encoding" if !is_utf8(value) => {
+                return Err(
+                    Error::new(Kind::Client, "the router speaks UTF-8 only").with_code("22023")
+                );
+            }
+            name if name.starts_with("_pq_.") => {}
+            name => settings.set(name, Some(value)),
+        }
+    }
+    Ok(settings)
+}
+
+/// `-c name=value -c …`, spaces escaped by a backslash.
+fn options(text: &str, settings: &mut Settings) -> Result<()> {
+    let mut words = vec![String::new()];
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (letter, words.last_mut()) {
+            ('\\', Some(word)) => word.extend(letters.next()),
+            (' ', _) => words.push(String::new()),
+            (letter, Some(word)) => word.push(letter),
+            (_, None) => {}
+        }
+    }
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let pair = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
+            Some("") => words.next(),
+            Some(rest) => Some(rest.to_owned()),
+            None => None,
+        };
+        let pair = pair.as_deref().and_then(|pair| pair.split_once('='));
+        let Some((name, value)) = pair else {
+            return Err(Error::new(Kind::Client, "the connection's options cannot be read")
+                .with_code("42601")
+                .hint("write them as -c name=value"));
+        };
+        settings.set(&name.to_ascii_lowercase().replace('-', "_"), Some(value));
+    }
+    Ok(())
+}
+
+fn denied(user: &str) -> Error {
+    Error::new(Kind::Denied, format!("password authentication failed for user \"{user}\""))
+}
+
+fn left(error: std::io::Error) -> Error {
+    Error::new(Kind::Client, "the client left").because(error)
+}
+
+fn no_random() -> Error {
+    Error::new(Kind::Stopping, "the system gives no random numbers")
+}

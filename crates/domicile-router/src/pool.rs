@@ -1,0 +1,87 @@
+//! Connections to one site as one user, kept for whoever needs one next. One thread owns a pool.
+
+use crate::error::{Error, Kind, Result};
+use crate::server::{Account, Server, SiteAddress};
+use crate::settings::Settings;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections to one site as one user.
+pub(crate) struct Pool {
+    site: SiteAddress,
+    account: Account,
+    idle: RefCell<Vec<Server>>,
+    /// One permit for each connection that may be in use.
+    permits: std::sync::Arc<Semaphore>,
+    waits_at_most: Duration,
+}
+
+/// A connection in use. Dropping it closes the connection: only [`Lease::give_back`] keeps it.
+pub(crate) struct Lease {
+    pub(crate) server: Server,
+    pool: Rc<Pool>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        site: SiteAddress,
+        account: Account,
+        size: usize,
+        waits: Duration,
+    ) -> Rc<Pool> {
+        Rc::new(Pool {
+            site,
+            account,
+            idle: RefCell::default(),
+            permits: std::sync::Arc::new(Semaphore::new(size)),
+            waits_at_most: waits,
+        })
+    }
+
+    /// A connection, one with these settings if there is one; else another, or a new one.
+    pub(crate) async fn take(self: &Rc<Self>, wanted: &Settings) -> Result<Lease> {
+        let permit = self.permits.clone().acquire_owned();
+        let permit = tokio::time::timeout(self.waits_at_most, permit).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Error::new(
+                Kind::Busy,
+                format!("every connection to site {} is in use", self.site.name),
+            )
+            .hint("raise [serve] connections, or find out which transactions take so long"));
+        };
+        let idle = {
+            let mut idle = self.idle.borrow_mut();
+            // The last one given back is the warmest.
+            let fits = idle.iter().rposition(|server| server.applied == *wanted);
+            fits.map(|at| idle.remove(at)).or_else(|| idle.pop())
+        };
+        let server = match idle.filter(Server::is_quiet) {
+            Some(server) => server,
+            None => self.site.open(&self.account).await?,
+        };
+        Ok(Lease { server, pool: self.clone(), _permit: permit })
+    }
+
+    /// How to reach the site.
+    pub(crate) fn site(&self) -> &SiteAddress {
+        &self.site
+    }
+}
+
+impl Lease {
+    /// Keeps the connection for whoever comes next. Whoever calls knows that nothing is under way
+    /// on it: every message is answered, and no transaction is open.
+    pub(crate) fn give_back(self) {
+        let Lease { server, pool, _permit } = self;
+        if server.is_quiet() {
+            pool.idle.borrow_mut().push(server);
+        }
+    }
+
+    pub(crate) fn site(&self) -> &SiteAddress {
+        self.pool.site()
+    }
+}

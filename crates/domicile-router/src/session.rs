@@ -1,0 +1,371 @@
+//! One client's session, from being let in to its end.
+
+mod answers;
+mod batch;
+mod local;
+mod remote;
+mod saying;
+
+use crate::cancel::Running;
+use crate::classify::Transaction::Savepoint;
+use crate::classify::{Command, Statement};
+use crate::error::{Error, Kind, Result};
+use crate::homes::SiteAt;
+use crate::pool::Lease;
+use crate::prepared::Prepared;
+use crate::route::{Needs, Values};
+use crate::settings::Settings;
+use crate::stream::{Stream, Unused};
+use crate::wire::{Bind, Frames, error_response, ready_for_query};
+use crate::worker::Worker;
+use batch::{Batch, Part, Statements};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::AsyncWriteExt as _;
+
+/// The setting by which a session says whom its statements concern.
+const SUBJECT: &str = "domicile.subject";
+
+/// A client's session.
+pub(crate) struct Session {
+    worker: Rc<Worker>,
+    client: Stream,
+    /// What the client said and was not dealt with.
+    unused: Unused,
+    /// What the client is to be told.
+    out: Vec<u8>,
+    user: usize,
+    statements: Statements,
+    settings: Settings,
+    /// Whom its statements concern, where it says so.
+    subject: Option<String>,
+    transaction: Transaction,
+    lease: Option<(SiteAt, Lease)>,
+    running: Arc<Running>,
+    /// Whether it is not known what is set or left on the connection that is held.
+    is_unsure: bool,
+    /// After an error nothing is done up to the next `Sync`.
+    skips_to_sync: bool,
+}
+
+/// The transaction that the client is in, as the client sees it.
+#[derive(Debug, Default)]
+struct Transaction {
+    is_open: bool,
+    has_failed: bool,
+    /// What was said before it was known where the transaction belongs; it runs before the first
+    /// statement that tells.
+    prelude: Vec<String>,
+    /// The people of the transaction who are kept where they are.
+    stays: Vec<String>,
+    /// Whether the client has been told of something that a site did in it.
+    has_answered: bool,
+    /// Settings that hold from its commit on.
+    settings: Vec<(Option<String>, Option<String>)>,
+    /// Whom its statements concern, where it says so itself, or that they concern nobody.
+    subject: Option<Option<String>>,
+}
+
+impl Transaction {
+    fn status(&self) -> u8 {
+        match (self.is_open, self.has_failed) {
+            (false, _) => b'I',
+            (true, false) => b'T',
+            (true, true) => b'E',
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        client: Stream,
+        unused: Unused,
+        user: usize,
+        settings: Settings,
+        running: Arc<Running>,
+    ) -> Session {
+        Session {
+            worker,
+            client,
+            unused,
+            out: Vec::new(),
+            user,
+            statements: Statements::default(),
+            settings,
+            subject: None,
+            transaction: Transaction::default(),
+            lease: None,
+            running,
+            is_unsure: false,
+            skips_to_sync: false,
+        }
+    }
+
+    /// Serves the client until it leaves. A connection that it held is closed with it.
+    pub(crate) async fn run(&mut self) -> Result<()> {
+        while let Some(length) = self.next_batch().await? {
+            match self.serve(length).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) if is_fatal(&error) => {
+                    self.tell(&error, "FATAL");
+                    self.flush().await?;
+                    return Err(error);
+                }
+                Err(error) => self.refuse(&error, length),
+            }
+            self.unused.use_up(length);
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for messages up to where the client waits: how many bytes; `None` where it left.
+    async fn next_batch(&mut self) -> Result<Option<usize>> {
+        loop {
+            if let Some(end) = batch::end(self.unused.bytes()).map_err(batch::broken)? {
+                return Ok(Some(end));
+            }
+            self.unused.rest();
+            // A connection that is held must not end unnoticed while its client thinks.
+            let read = match &mut self.lease {
+                None => self.unused.read(&mut self.client).await,
+                Some((_, lease)) => tokio::select! {
+                    biased;
+                    read = self.unused.read(&mut self.client) => read,
+                    _ = lease.server.unused.read(&mut lease.server.stream) => {
+                        return Err(self.site_spoke());
+                    }
+                },
+            };
+            match read {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// A site says something of itself only to end the connection.
+    fn site_spoke(&mut self) -> Error {
+        let Some((_, lease)) = self.lease.take() else {
+            return Error::new(Kind::SiteAway, "the site closed the connection");
+        };
+        self.running.ends();
+        let said = Frames::Backend.first(lease.server.unused.bytes()).ok().flatten();
+        let notice = said.filter(|frame| frame.tag == b'E');
+        let notice = notice.and_then(|frame| crate::wire::Notice::read(&frame).ok());
+        let error = lease.site().away(
+            notice
+                .as_ref()
+                .and_then(|notice| notice.field(b'M'))
+                .unwrap_or("it closed the connection"),
+        );
+        match notice {
+            Some(notice) => error.with_code(notice.code()).ends_session(),
+            None => error.ends_session(),
+        }
+    }
+
+    /// Deals with one batch; `false` where the client takes its leave.
+    async fn serve(&mut self, length: usize) -> Result<bool> {
+        let worker = self.worker.clone();
+        let search_path = self.search_path();
+        let read = |text: &str, types: &[u8]| worker.read(text, types, &search_path);
+        if self.skips_to_sync {
+            return self.skip(length).await;
+        }
+        let bytes = &self.unused.bytes()[..length];
+        let Some(batch) = Batch::read(bytes, &mut self.statements, &read)? else {
+            return Ok(false);
+        };
+        self.refuse_settings(&batch)?;
+        if self.transaction.has_failed {
+            self.only_ends(&batch)?;
+            self.leave_failed(&batch).await?;
+            if statements_of(&batch).next().is_none() {
+                self.answer_locally(&batch)?;
+                return Ok(true);
+            }
+        }
+        if self.lease.is_none() && self.is_local(&batch) {
+            self.answer_locally(&batch)?;
+            return Ok(true);
+        }
+        self.run_at_site(&batch).await?;
+        Ok(true)
+    }
+
+    /// Settings under which texts would mean something else than what is read here.
+    fn refuse_settings(&self, batch: &Batch) -> Result<()> {
+        for statement in statements_of(batch) {
+            let Command::Set(set) = &statement.command else { continue };
+            let (Some(name), Some(value)) = (&set.name, &set.value) else { continue };
+            let is_fine = match name.as_str() {
+                "client_encoding" => is_utf8(value),
+                "standard_conforming_strings" => {
+                    matches!(&*value.to_lowercase(), "on" | "true" | "1")
+                }
+                _ => true,
+            };
+            if !is_fine {
+                return Err(Error::new(
+                    Kind::Client,
+                    format!("{name} cannot be {value} here: the router reads what is said"),
+                )
+                .with_code("0A000"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows an error up to `Sync` is not looked at.
+    async fn skip(&mut self, length: usize) -> Result<bool> {
+        let bytes = &self.unused.bytes()[..length];
+        let tags = batch::tags(bytes);
+        if tags.contains(&b'X') {
+            return Ok(false);
+        }
+        // A `Query` is not looked at either.
+        if tags.last() == Some(&b'S') {
+            self.skips_to_sync = false;
+            match self.lease.is_some() {
+                true => self.sync_site().await?,
+                false => ready_for_query(&mut self.out, self.transaction.status()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// After an error in a transaction only its end is taken.
+    fn only_ends(&self, batch: &Batch) -> Result<()> {
+        let mentioned = batch.parts.iter().flat_map(|(part, _)| match part {
+            Part::Query(prepared) | Part::Parse(prepared) | Part::Bind(prepared) => read(prepared),
+            _ => &[],
+        });
+        let mut mentioned = mentioned.map(|statement| &statement.command);
+        let ends = mentioned.all(|command| matches!(command, Command::Transaction(t) if t.ends()));
+        if ends {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Client,
+            "current transaction is aborted, commands ignored until end of transaction block",
+        )
+        .with_code("25P02"))
+    }
+
+    /// A transaction that failed here and not at its site cannot commit there.
+    async fn leave_failed(&mut self, batch: &Batch) -> Result<()> {
+        let is_end = |statement: &Statement| matches!(&statement.command, Command::Transaction(what) if *what != Savepoint);
+        match statements_of(batch).any(is_end) {
+            true => self.abandon().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Tells the client of an error that concerns its statement alone.
+    fn refuse(&mut self, error: &Error, length: usize) {
+        self.tell(error, "ERROR");
+        self.transaction.has_failed |= self.transaction.is_open;
+        match batch::tags(&self.unused.bytes()[..length]).last() {
+            Some(b'S' | b'Q') => ready_for_query(&mut self.out, self.transaction.status()),
+            _ => self.skips_to_sync = true,
+        }
+    }
+
+    fn tell(&mut self, error: &Error, severity: &str) {
+        let message = error.to_string();
+        error_response(&mut self.out, severity, error.code(), &message, error.hint_text());
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let sent = async {
+            self.client.write_all(&self.out).await?;
+            self.client.flush().await
+        };
+        sent.await.map_err(|error| Error::new(Kind::Client, "the client left").because(error))?;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Whom the session says that its statements concern.
+    fn subject(&self) -> Option<&str> {
+        self.transaction.subject.as_ref().unwrap_or(&self.subject).as_deref()
+    }
+
+    fn search_path(&self) -> Vec<String> {
+        match self.settings.get("search_path") {
+            Some(path) => names_in(path),
+            None => self.worker.shared.search_path.clone(),
+        }
+    }
+
+    /// What the statements of a batch need together.
+    fn needs(&self, batch: &Batch) -> Result<Needs> {
+        let mut needs = Needs::default();
+        let schema = &self.worker.shared.schema;
+        for (part, range) in &batch.parts {
+            let (prepared, bind) = match part {
+                Part::Query(prepared) => (prepared, None),
+                Part::Bind(prepared) => {
+                    let frame = Frames::Frontend.first(&self.unused.bytes()[range.clone()]);
+                    let frame = frame.map_err(batch::broken)?;
+                    let bind = frame.and_then(|frame| Bind::read(&frame).ok());
+                    (prepared, bind)
+                }
+                _ => continue,
+            };
+            let values = Values { bind, types: &prepared.types };
+            for statement in read(prepared) {
+                needs.add(schema, statement, &values, self.subject())?;
+            }
+        }
+        Ok(needs)
+    }
+}
+
+/// The names in a list, quoted or not.
+fn names_in(list: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let mut letters = list.chars().peekable();
+    let mut is_quoted = false;
+    while let Some(letter) = letters.next() {
+        let Some(name) = names.last_mut() else { break };
+        match letter {
+            '"' if is_quoted && letters.peek() == Some(&'"') => name.extend(letters.next()),
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => names.push(String::new()),
+            ' ' if !is_quoted => {}
+            letter if is_quoted => name.push(letter),
+            letter => name.extend(letter.to_lowercase()),
+        }
+    }
+    names
+}
+
+/// Whether the connection cannot go on.
+fn is_fatal(error: &Error) -> bool {
+    error.is_end() || (error.kind() == Kind::Client && error.code() == "08P01")
+}
+
+/// The statements of a text; none where the grammar refuses it, which a site then says better.
+fn read(prepared: &Prepared) -> &[Statement] {
+    prepared.read.as_deref().unwrap_or_default()
+}
+
+/// Whether an encoding's name means UTF-8.
+pub(crate) fn is_utf8(name: &str) -> bool {
+    matches!(&*name.to_lowercase().replace(['-', '_'], ""), "utf8" | "unicode")
+}
+
+/// The statements that a batch runs.
+fn statements_of(batch: &Batch) -> impl Iterator<Item = &Statement> {
+    batch.parts.iter().flat_map(|(part, _)| match part {
+        Part::Query(prepared) | Part::Bind(prepared) => read(prepared),
+        _ => &[],
+    })
+}

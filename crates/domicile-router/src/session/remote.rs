@@ -1,0 +1,327 @@
+//! What runs at a site: where, on which connection, and again elsewhere when somebody has moved.
+
+use super::answers::End;
+use super::batch::{Batch, Part};
+use super::local::is_ours;
+use super::saying::Saying;
+use super::{Session, statements_of};
+use crate::classify::{Command, Control, Transaction};
+use crate::error::{Error, Kind, Result};
+use crate::homes::{Home, SiteAt};
+use crate::pool::Lease;
+use crate::relay::{Expected, Relay, Step};
+use crate::route::{Fixed, Where};
+use crate::wire::{Notice, Query, frame};
+use domicile_store::sql::{ident, literal};
+use std::time::Instant;
+
+/// A person has moved; the new home is named.
+pub(super) const MOVED: &str = "DM001";
+/// A person is arriving; the old home is named.
+pub(super) const ARRIVING: &str = "DM002";
+/// A transaction of an older snapshot met a newer row: somebody may have moved.
+pub(super) const CONFLICT: &str = "40001";
+
+impl Session {
+    /// Runs a batch where it belongs, and again where it belongs by now when a fence refuses it.
+    pub(super) async fn run_at_site(&mut self, batch: &Batch) -> Result<()> {
+        let (mut refused_since, mut conflicts) = (None, 0);
+        loop {
+            let place = self.find_place(batch).await?;
+            if place == Where::Anywhere && self.may_be_aside() {
+                return self.run_aside(batch).await;
+            }
+            let (site, people, under_way) = match &place {
+                Where::Anywhere => (self.any_site(), &[][..], &[][..]),
+                Where::At { site, people, under_way } => (*site, &people[..], &under_way[..]),
+            };
+            self.stay(under_way);
+            self.hold(site).await?;
+            let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
+            let end = self.run_on(&mut lease, batch).await;
+            // Whatever goes wrong on it, the connection is closed and not kept.
+            let end = end.inspect_err(|_| {
+                self.running.ends();
+            })?;
+            self.lease = Some((site, lease));
+            match end {
+                End::Answered => {
+                    self.after(batch);
+                    return Ok(());
+                }
+                End::Refused(notice) => {
+                    let stays = std::mem::take(&mut self.transaction.stays).len();
+                    let prelude = &mut self.transaction.prelude;
+                    prelude.truncate(prelude.len() - stays);
+                    self.abandon().await?;
+                    self.learn(&notice, people).await?;
+                    conflicts += u32::from(notice.code() == CONFLICT);
+                    let since = *refused_since.get_or_insert_with(Instant::now);
+                    if conflicts > 1 || since.elapsed() > self.worker.shared.waits_for_move {
+                        return Err(moved(&notice));
+                    }
+                }
+            }
+        }
+    }
+
+    /// People who are about to leave are kept until the transaction ends: what begins at their home
+    /// ends there.
+    fn stay(&mut self, under_way: &[String]) {
+        for subject in under_way {
+            if !self.transaction.stays.contains(subject) {
+                let text = format!("SELECT domicile.stay({})", literal(subject));
+                self.transaction.prelude.push(text);
+                self.transaction.stays.push(subject.clone());
+            }
+        }
+    }
+
+    async fn find_place(&mut self, batch: &Batch) -> Result<Where> {
+        let needs = self.needs(batch)?;
+        self.is_unsure |= needs.taints;
+        let shared = &self.worker.shared;
+        let fixed = Fixed { internal: shared.reference, reference: shared.reference };
+        let place = needs.find(&shared.homes, &fixed).await?;
+        match (&self.lease, &place) {
+            (Some((held, _)), Where::At { site, .. }) if held != site => Err(Error::new(
+                Kind::Apart,
+                format!(
+                    "the transaction runs at site {}, and this statement belongs to site {}",
+                    shared.sites[*held].name, shared.sites[*site].name
+                ),
+            )
+            .hint("end the transaction first: no transaction spans two sites")),
+            _ => Ok(place),
+        }
+    }
+
+    /// Whether a statement that concerns nobody may leave open where the transaction belongs. Above
+    /// READ COMMITTED all statements of a transaction see one moment, and must be at one site.
+    fn may_be_aside(&self) -> bool {
+        let is_one_moment = |text: &String| {
+            let text = text.to_ascii_uppercase();
+            text.contains("REPEATABLE") || text.contains("SERIALIZABLE")
+        };
+        self.transaction.is_open
+            && self.lease.is_none()
+            && !self.transaction.prelude.iter().any(is_one_moment)
+            && self.settings.get("default_transaction_isolation").is_none()
+    }
+
+    /// Runs a batch that concerns nobody in a transaction of its own that begins as the client's
+    /// does and is rolled back: where the client's belongs is told by a later statement.
+    async fn run_aside(&mut self, batch: &Batch) -> Result<()> {
+        let site = self.any_site();
+        self.hold(site).await?;
+        let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
+        let prelude = self.transaction.prelude.clone();
+        let ended = self.run_on(&mut lease, batch).await;
+        let was_asked = self.running.ends();
+        ended?;
+        self.transaction.prelude = prelude;
+        self.transaction.has_answered = false;
+        self.transaction.is_open = true;
+        // A connection that waits for the client's `Sync`, which is answered here, is closed.
+        if was_asked || !batch.ends() {
+            return Ok(());
+        }
+        self.run_ours(&mut lease, "ROLLBACK").await?;
+        lease.give_back();
+        Ok(())
+    }
+
+    fn any_site(&self) -> SiteAt {
+        self.lease.as_ref().map_or(self.worker.shared.nearest, |(site, _)| *site)
+    }
+
+    /// Takes a connection to a site, set up as the session is.
+    async fn hold(&mut self, site: SiteAt) -> Result<()> {
+        if self.lease.is_some() {
+            return Ok(());
+        }
+        let mut lease = self.worker.pool(site, self.user).take(&self.settings).await?;
+        let changes = lease.server.applied.changes(&self.settings);
+        if !changes.is_empty() {
+            let script: String =
+                changes.iter().map(|(name, value)| setting(name, *value)).collect();
+            self.run_ours(&mut lease, &script).await?;
+            lease.server.applied = self.settings.clone();
+        }
+        self.running.begins_at(lease.site(), &lease.server.cancel);
+        self.lease = Some((site, lease));
+        Ok(())
+    }
+
+    /// Runs statements of ours of which the client is told nothing but their failure.
+    async fn run_ours(&mut self, lease: &mut Lease, script: &str) -> Result<()> {
+        let mut bytes = Vec::new();
+        Query { text: script }.write(&mut bytes);
+        let mut relay = Relay::new();
+        relay.expect(Expected::OurQuery);
+        self.send(lease, &bytes).await?;
+        let mut failure = None;
+        loop {
+            let mut nothing = Vec::new();
+            match self.next_step(lease, &mut relay, &mut nothing).await? {
+                Step::Failed(notice) => {
+                    relay.drop_error();
+                    failure = Some(notice);
+                }
+                Step::Ready(_) => break,
+                Step::More | Step::CopyIn => {}
+            }
+        }
+        match failure {
+            None => Ok(()),
+            Some(notice) => Err(Error::new(
+                Kind::Client,
+                notice.field(b'M').unwrap_or("the site refuses the session's settings"),
+            )
+            .with_code(notice.code())),
+        }
+    }
+
+    /// Writes a batch as this connection needs it. Gives the numbers of the statements that it gets by
+    /// this, each with how many are prepared before it.
+    pub(super) fn say(
+        &self,
+        lease: &mut Lease,
+        batch: &Batch,
+        relay: &mut Relay,
+        to: &mut Vec<u8>,
+    ) -> Result<Vec<(usize, u64)>> {
+        let mut saying = Saying { lease, relay, to, parses: 0, added: Vec::new() };
+        let is_query = matches!(batch.parts.first(), Some((Part::Query(_), _)));
+        let prelude = &self.transaction.prelude;
+        if !is_query {
+            prelude.iter().for_each(|text| saying.prelude(text));
+        }
+        for (part, range) in &batch.parts {
+            let whole = &self.unused.bytes()[range.clone()];
+            match part {
+                Part::Query(prepared) => saying.query(prelude, &prepared.text),
+                part => saying.part(part, whole)?,
+            }
+        }
+        Ok(saying.added)
+    }
+
+    /// What the site says of the transaction, and what that means for what was set in it.
+    pub(super) fn note_status(&mut self, status: u8, batch: &Batch, has_failed: bool) {
+        self.transaction.prelude.clear();
+        if !batch.ends() {
+            self.transaction.is_open = true;
+            return;
+        }
+        let sets = statements_of(batch).filter_map(|statement| match &statement.command {
+            Command::Set(set) if !is_ours(set) => Some(set.clone()),
+            _ => None,
+        });
+        let sets: Vec<_> = sets.collect();
+        // Of several statements it is not told which one failed.
+        self.is_unsure |= has_failed && !sets.is_empty();
+        if !has_failed {
+            sets.iter().for_each(|set| self.note_setting(set));
+        }
+        self.transaction.is_open = status != b'I';
+        self.transaction.has_failed = status == b'E';
+    }
+
+    /// After a batch: a connection on which no transaction is open serves others.
+    fn after(&mut self, batch: &Batch) {
+        if self.transaction.is_open || self.skips_to_sync {
+            return;
+        }
+        let rolls_back = statements_of(batch)
+            .any(|s| matches!(s.command, Command::Transaction(Transaction::Rollback { .. })));
+        self.end_transaction(!rolls_back);
+        let resets = statements_of(batch)
+            .any(|s| matches!(s.command, Command::Control(Control::DiscardAll)));
+        let Some((_, mut lease)) = self.lease.take() else { return };
+        let was_asked = self.running.ends();
+        if was_asked || resets || std::mem::take(&mut self.is_unsure) {
+            return;
+        }
+        lease.server.applied = self.settings.clone();
+        lease.give_back();
+    }
+
+    /// Gives up what a refused transaction holds; nothing of it was answered.
+    pub(super) async fn abandon(&mut self) -> Result<()> {
+        let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
+        let ended = self.run_ours(&mut lease, "ROLLBACK").await;
+        let was_asked = self.running.ends();
+        if ended.is_ok() && !was_asked {
+            lease.give_back();
+        }
+        Ok(())
+    }
+
+    /// Takes in what a fence says of a person.
+    async fn learn(&mut self, notice: &Notice, people: &[String]) -> Result<()> {
+        let shared = &self.worker.shared;
+        let named = notice.field(b'D');
+        let named = named.and_then(|name| shared.sites.iter().position(|site| site.name == name));
+        match (notice.code(), named, people) {
+            (MOVED, Some(site), [subject]) => {
+                shared.homes.hear(subject, Home { site, is_under_way: true }, true);
+            }
+            _ => people.iter().for_each(|subject| shared.homes.forget(subject)),
+        }
+        if notice.code() == ARRIVING {
+            for subject in people {
+                if let Some(home) = shared.homes.find(subject).await? {
+                    shared.homes.sites().settle(subject, home.site).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what an error left open at the site, as the client asks.
+    pub(super) async fn sync_site(&mut self) -> Result<()> {
+        let Some((site, mut lease)) = self.lease.take() else { return Ok(()) };
+        let mut bytes = Vec::new();
+        frame(&mut bytes, b'S', |_| {});
+        let mut relay = Relay::new();
+        relay.expect(Expected::Sync);
+        self.send(&mut lease, &bytes).await?;
+        let mut out = std::mem::take(&mut self.out);
+        while relay.is_waiting() {
+            let step = self.next_step(&mut lease, &mut relay, &mut out).await;
+            step.inspect_err(|_| {
+                self.running.ends();
+            })?;
+        }
+        self.out = out;
+        self.transaction.is_open = relay.status() != b'I';
+        self.transaction.has_failed = relay.status() == b'E';
+        self.lease = Some((site, lease));
+        self.after(&Batch::default());
+        Ok(())
+    }
+}
+
+/// The statement that sets something, or sets it back.
+fn setting(name: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => {
+            format!("SELECT pg_catalog.set_config({}, {}, false);", literal(name), literal(value))
+        }
+        None => {
+            let parts: Vec<String> = name.split('.').map(ident).collect();
+            format!("RESET {};", parts.join("."))
+        }
+    }
+}
+
+/// What a client is told whose transaction cannot be run again unnoticed.
+pub(super) fn moved(notice: &Notice) -> Error {
+    let message = notice.field(b'M').unwrap_or("this person has moved");
+    let message = match notice.code() {
+        CONFLICT => message.to_owned(),
+        _ => format!("{message} while the transaction ran"),
+    };
+    Error::new(Kind::Moved, message).hint("run the transaction again")
+}

@@ -1,0 +1,118 @@
+//! What the sessions of one thread share: connections to sites, and statements that were read.
+
+use crate::classify::classify;
+use crate::homes::{Homes, SiteAt};
+use crate::pool::Pool;
+use crate::prepared::Prepared;
+use crate::schema::Schema;
+use crate::scram::Verifier;
+use crate::server::{Account, SiteAddress};
+use quick_cache::unsync::Cache;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A user of the application's, as clients come and as the router goes to sites.
+#[derive(Clone)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// What a client's password is checked with.
+    pub verifier: Verifier,
+    /// As whom connections to sites are opened.
+    pub account: Account,
+}
+
+/// Everything that every thread knows.
+pub struct Shared {
+    /// The application's tables.
+    pub schema: Schema,
+    /// The sites, in the order of their places.
+    pub sites: Vec<SiteAddress>,
+    /// The site that is nearest: where rows that are everywhere are read.
+    pub nearest: SiteAt,
+    /// The site where rows that are the same everywhere are written.
+    pub reference: SiteAt,
+    /// Who may come.
+    pub users: Vec<User>,
+    /// The database's name towards clients.
+    pub database: String,
+    /// Where people are at home.
+    pub homes: Arc<Homes>,
+    /// The schemas in which a session looks for tables at first.
+    pub search_path: Vec<String>,
+    /// Connections to each site for each user and thread.
+    pub connections: usize,
+    /// How long a statement waits for a connection.
+    pub waits_for_connection: Duration,
+    /// How long a statement waits for somebody who is just moving.
+    pub waits_for_move: Duration,
+}
+
+/// So many texts are kept with what they were read as.
+const TEXTS_MAX: usize = 4096;
+
+/// What the sessions of one thread share.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pools: RefCell<HashMap<(SiteAt, usize), Rc<Pool>>>,
+    read: RefCell<Cache<Text, Rc<Prepared>>>,
+    last_number: Cell<u64>,
+}
+
+/// What decides how a text is read.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Text {
+    text: String,
+    types: Vec<u8>,
+    search_path: Vec<String>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>) -> Rc<Worker> {
+        Rc::new(Worker {
+            shared,
+            pools: RefCell::default(),
+            read: RefCell::new(Cache::new(TEXTS_MAX)),
+            last_number: Cell::new(0),
+        })
+    }
+
+    /// The connections to a site as a user.
+    pub(crate) fn pool(&self, site: SiteAt, user: usize) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        let shared = &self.shared;
+        let pool = pools.entry((site, user)).or_insert_with(|| {
+            Pool::new(
+                shared.sites[site].clone(),
+                shared.users[user].account.clone(),
+                shared.connections,
+                shared.waits_for_connection,
+            )
+        });
+        pool.clone()
+    }
+
+    /// A text as it is read, and by what name it is prepared.
+    pub(crate) fn read(&self, text: &str, types: &[u8], search_path: &[String]) -> Rc<Prepared> {
+        let key = Text {
+            text: text.to_owned(),
+            types: types.to_vec(),
+            search_path: search_path.to_vec(),
+        };
+        if let Some(prepared) = self.read.borrow_mut().get(&key) {
+            return prepared.clone();
+        }
+        self.last_number.set(self.last_number.get() + 1);
+        let prepared = Rc::new(Prepared {
+            number: self.last_number.get(),
+            text: key.text.clone(),
+            types: key.types.clone(),
+            read: classify(&self.shared.schema, search_path, text),
+        });
+        self.read.borrow_mut().insert(key, prepared.clone());
+        prepared
+    }
+}
