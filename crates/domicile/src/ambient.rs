@@ -28,3 +28,8 @@ pub(crate) fn today() -> Date {
 pub(crate) fn move_ids() -> Arc<dyn Fn() -> MoveId + Send + Sync> {
     Arc::new(|| MoveId(rand::random_range(1..=i64::MAX)))
 }
+
+/// Bytes that nobody can guess.
+pub(crate) fn random_bytes<const COUNT: usize>() -> [u8; COUNT] {
+    rand::random()
+}

@@ -78,6 +78,9 @@ pub(crate) enum Command {
     /// country is read by its cities, and is unknown where these do not say enough. Cities are from
     /// GeoNames (geonames.org), licence CC BY 4.0.
     Residence(ResidenceArgs),
+    /// Stands in front of all sites at one address that speaks PostgreSQL's protocol, and takes each
+    /// statement to the home of the person it concerns
+    Serve,
     /// Move a made-up platform's people between four embedded sites under live writes.
     Demo(DemoArgs),
     /// Print what a shell needs to complete this command line.

@@ -11,5 +11,6 @@ pub(crate) mod move_one;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod residence;
+pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod verify;

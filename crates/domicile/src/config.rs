@@ -5,12 +5,14 @@ mod document;
 mod erase;
 mod keys;
 mod secret;
+mod serve;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use address::{Address, has_password, read_address};
 pub(crate) use erase::Erase;
+pub(crate) use serve::Serve;
 
 use crate::exit::{Failure, Result};
 use document::Document;
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) wishes: Wishes,
     /// When rows are deleted behind people.
     pub(crate) erase: Erase,
+    /// How the application's statements are served, where it says so.
+    pub(crate) serve: Option<Serve>,
     /// SHA-256 of the file, in hex: what a signed plan was made with.
     pub(crate) digest: String,
 }
@@ -106,7 +110,7 @@ impl Config {
         let table = DeTable::parse(text).map_err(|error| source.refused(&error))?;
         keys::check(&source, table.get_ref())?;
         let document: Document = toml::from_str(text).map_err(|error| source.refused(&error))?;
-        let Document { subjects, sites, homes, tables, reference, erase } = document;
+        let Document { subjects, sites, homes, tables, reference, erase, serve } = document;
         let sites = read_sites(sites, folder, environment)?;
         Ok(Config {
             homes: read_homes(homes, &sites)?,
@@ -115,6 +119,9 @@ impl Config {
                 ..read_wishes(subjects, tables)?
             },
             erase: erase::read(&erase)?,
+            serve: serve
+                .map(|serve| serve::read(serve, &sites, folder, environment))
+                .transpose()?,
             digest,
             sites,
         })

@@ -64,6 +64,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Verify => commands::verify::run(global).await,
         Command::Erasure => commands::erasure::run(global).await,
         Command::Residence(args) => commands::residence::run(&args),
+        Command::Serve => commands::serve::run(global).await,
         Command::Demo(args) => demo::run(args, global).await,
         Command::Completions(args) => commands::completions::run(&args),
         Command::Man(args) => commands::man::run(&args),

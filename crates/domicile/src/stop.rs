@@ -38,7 +38,8 @@ impl Signals {
         self.next().await;
     }
 
-    async fn next(&mut self) {
+    /// Returns with the next signal.
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -18,6 +18,7 @@ pub(super) struct Document {
     pub(super) reference: Reference,
     #[serde(default)]
     pub(super) erase: Erase,
+    pub(super) serve: Option<Serve>,
 }
 
 /// `[subjects]`
@@ -123,4 +124,29 @@ pub(super) struct Erase {
     pub(super) vacuum: Option<bool>,
     pub(super) archive_days: Option<u32>,
     pub(super) backup_days: Option<u32>,
+}
+
+/// `[serve]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Serve {
+    pub(super) listen: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) nearest: Option<String>,
+    pub(super) connections: Option<usize>,
+    pub(super) threads: Option<usize>,
+    pub(super) search_path: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) functions: Vec<String>,
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+    #[serde(default)]
+    pub(super) users: IndexMap<String, User>,
+}
+
+/// `[serve.users.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct User {
+    pub(super) password: Option<String>,
 }

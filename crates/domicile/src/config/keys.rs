@@ -25,6 +25,7 @@ const ROOT: Shape = Shape::Table(&[
     ("tables", Shape::Named(&TABLE)),
     ("reference", Shape::Table(&[("site", Shape::Value)])),
     ("erase", ERASE),
+    ("serve", SERVE),
 ]);
 const SUBJECTS: Shape = Shape::Table(&[("table", Shape::Value), ("residence", RESIDENCE)]);
 const RESIDENCE: Shape = Shape::Table(&[("code", Shape::Value), ("text", Shape::Value)]);
@@ -59,6 +60,20 @@ const ERASE: Shape = Shape::Table(&[
     ("archive_days", Shape::Value),
     ("backup_days", Shape::Value),
 ]);
+
+const SERVE: Shape = Shape::Table(&[
+    ("listen", Shape::Value),
+    ("database", Shape::Value),
+    ("nearest", Shape::Value),
+    ("connections", Shape::Value),
+    ("threads", Shape::Value),
+    ("search_path", Shape::Value),
+    ("functions", Shape::Value),
+    ("certificate", Shape::Value),
+    ("key", Shape::Value),
+    ("users", Shape::Named(&USER)),
+]);
+const USER: Shape = Shape::Table(&[("password", Shape::Value)]);
 
 /// Refuses the first unknown key, with the nearest known one.
 pub(super) fn check(source: &super::Source<'_>, table: &DeTable<'_>) -> Result<()> {
