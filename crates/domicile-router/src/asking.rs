@@ -90,7 +90,11 @@ impl Sites for Journals {
 }
 
 fn away(error: domicile_store::Error) -> Error {
-    Error::new(Kind::SiteAway, error.to_string()).because(error)
+    let kind = match error.kind() {
+        domicile_store::Kind::Never => Kind::Undecided,
+        _ => Kind::SiteAway,
+    };
+    Error::new(kind, error.to_string()).because(error)
 }
 
 /// Two sites claim one person.

@@ -119,6 +119,9 @@ pub enum Unreadable {
     /// It is too long to be parsed for a decision.
     #[error("the statement has more than {TEXT_BYTES_MAX} bytes")]
     TooLong,
+    /// Its parts are nested too deeply to be read.
+    #[error("the statement is nested too deeply to be read")]
+    TooDeep,
     /// The grammar refuses it.
     #[error("{0}")]
     Grammar(String),
@@ -133,8 +136,11 @@ pub fn classify(
     if text.len() > TEXT_BYTES_MAX {
         return Err(Unreadable::TooLong);
     }
-    let parsed = pg_query::parse(text, pg_query::ParserOptions::DEFAULT)
-        .map_err(|error| Unreadable::Grammar(error.to_string()))?;
+    let parsed =
+        pg_query::parse(text, pg_query::ParserOptions::DEFAULT).map_err(|error| match error {
+            pg_query::Error::Parse(why) => Unreadable::Grammar(why),
+            _ => Unreadable::TooDeep,
+        })?;
     let mut statements = Vec::new();
     let mut start = 0;
     for raw in parsed.protobuf.stmts {

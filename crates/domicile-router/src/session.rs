@@ -3,12 +3,13 @@
 mod answers;
 mod batch;
 mod local;
+mod meaning;
 mod remote;
 mod saying;
 
 use crate::cancel::Running;
 use crate::classify::Transaction::Savepoint;
-use crate::classify::{Command, Statement};
+use crate::classify::{Command, Statement, Unreadable};
 use crate::error::{Error, Kind, Result};
 use crate::homes::SiteAt;
 use crate::pool::Lease;
@@ -19,6 +20,7 @@ use crate::stream::{Stream, Unused};
 use crate::wire::{Bind, Frames, error_response, ready_for_query};
 use crate::worker::Worker;
 use batch::{Batch, Part, Statements};
+pub(crate) use meaning::is_utf8;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
@@ -42,6 +44,8 @@ pub(crate) struct Session {
     transaction: Transaction,
     lease: Option<(SiteAt, Lease)>,
     running: Arc<Running>,
+    /// Whether the last batch at a site met an error.
+    commit_failed: bool,
     /// Whether it is not known what is set or left on the connection that is held.
     is_unsure: bool,
     /// After an error nothing is done up to the next `Sync`.
@@ -64,6 +68,10 @@ struct Transaction {
     settings: Vec<(Option<String>, Option<String>)>,
     /// Whom its statements concern, where it says so itself, or that they concern nobody.
     subject: Option<Option<String>>,
+    /// Where it looks for tables, where it says so itself, or that it looks where others do.
+    search_path: Option<Option<String>>,
+    /// Whether what it has set may have been taken back by parts.
+    has_savepoints: bool,
 }
 
 impl Transaction {
@@ -97,6 +105,7 @@ impl Session {
             transaction: Transaction::default(),
             lease: None,
             running,
+            commit_failed: false,
             is_unsure: false,
             skips_to_sync: false,
         }
@@ -188,35 +197,12 @@ impl Session {
                 return Ok(true);
             }
         }
-        if self.lease.is_none() && self.is_local(&batch) {
+        if self.is_ours_alone(&batch) || (self.lease.is_none() && self.is_local(&batch)) {
             self.answer_locally(&batch)?;
             return Ok(true);
         }
         self.run_at_site(&batch).await?;
         Ok(true)
-    }
-
-    /// Settings under which texts would mean something else than what is read here.
-    fn refuse_settings(&self, batch: &Batch) -> Result<()> {
-        for statement in statements_of(batch) {
-            let Command::Set(set) = &statement.command else { continue };
-            let (Some(name), Some(value)) = (&set.name, &set.value) else { continue };
-            let is_fine = match name.as_str() {
-                "client_encoding" => is_utf8(value),
-                "standard_conforming_strings" => {
-                    matches!(&*value.to_lowercase(), "on" | "true" | "1")
-                }
-                _ => true,
-            };
-            if !is_fine {
-                return Err(Error::new(
-                    Kind::Client,
-                    format!("{name} cannot be {value} here: the router reads what is said"),
-                )
-                .with_code("0A000"));
-            }
-        }
-        Ok(())
     }
 
     /// What follows an error up to `Sync` is not looked at.
@@ -269,7 +255,7 @@ impl Session {
         self.tell(error, "ERROR");
         self.transaction.has_failed |= self.transaction.is_open;
         match batch::tags(&self.unused.bytes()[..length]).last() {
-            Some(b'S' | b'Q') => ready_for_query(&mut self.out, self.transaction.status()),
+            Some(b'S' | b'Q' | b'F') => ready_for_query(&mut self.out, self.transaction.status()),
             _ => self.skips_to_sync = true,
         }
     }
@@ -297,16 +283,16 @@ impl Session {
         self.transaction.subject.as_ref().unwrap_or(&self.subject).as_deref()
     }
 
-    fn search_path(&self) -> Vec<String> {
-        match self.settings.get("search_path") {
-            Some(path) => names_in(path),
-            None => self.worker.shared.search_path.clone(),
-        }
-    }
-
     /// What the statements of a batch need together.
     fn needs(&self, batch: &Batch) -> Result<Needs> {
         let mut needs = Needs::default();
+        for (part, _) in &batch.parts {
+            if let Part::Query(prepared) | Part::Parse(prepared) | Part::Bind(prepared) = part
+                && let Err(why) = &prepared.read
+            {
+                return Err(unreadable(why));
+            }
+        }
         let schema = &self.worker.shared.schema;
         for (part, range) in &batch.parts {
             let (prepared, bind) = match part {
@@ -328,38 +314,23 @@ impl Session {
     }
 }
 
-/// The names in a list, quoted or not.
-fn names_in(list: &str) -> Vec<String> {
-    let mut names = vec![String::new()];
-    let mut letters = list.chars().peekable();
-    let mut is_quoted = false;
-    while let Some(letter) = letters.next() {
-        let Some(name) = names.last_mut() else { break };
-        match letter {
-            '"' if is_quoted && letters.peek() == Some(&'"') => name.extend(letters.next()),
-            '"' => is_quoted = !is_quoted,
-            ',' if !is_quoted => names.push(String::new()),
-            ' ' if !is_quoted => {}
-            letter if is_quoted => name.push(letter),
-            letter => name.extend(letter.to_lowercase()),
-        }
-    }
-    names
-}
-
 /// Whether the connection cannot go on.
 fn is_fatal(error: &Error) -> bool {
     error.is_end() || (error.kind() == Kind::Client && error.code() == "08P01")
 }
 
-/// The statements of a text; none where the grammar refuses it, which a site then says better.
-fn read(prepared: &Prepared) -> &[Statement] {
-    prepared.read.as_deref().unwrap_or_default()
+/// What is not read here runs nowhere.
+fn unreadable(why: &Unreadable) -> Error {
+    match why {
+        Unreadable::Grammar(why) => Error::new(Kind::Undecided, why.clone()).with_code("42601"),
+        _ => Error::new(Kind::Undecided, why.to_string())
+            .hint("split it, or send what is long as parameters"),
+    }
 }
 
-/// Whether an encoding's name means UTF-8.
-pub(crate) fn is_utf8(name: &str) -> bool {
-    matches!(&*name.to_lowercase().replace(['-', '_'], ""), "utf8" | "unicode")
+/// The statements of a text; none where it cannot be read, and then nothing of it runs.
+fn read(prepared: &Prepared) -> &[Statement] {
+    prepared.read.as_deref().unwrap_or_default()
 }
 
 /// The statements that a batch runs.

@@ -1,6 +1,6 @@
 //! Reads `INSERT`, `UPDATE` and `DELETE`: whose rows they write.
 
-use super::query::{Outputs, Reading, named};
+use super::query::{Outputs, Reading, is_star, named};
 use super::scope::{Behind, Named, Scope, Term};
 use super::{SignUp, Undecided};
 use crate::schema::{Kind, Place};
@@ -27,6 +27,13 @@ impl Reading<'_> {
             }
             Some(NodeEnum::SelectStmt(select)) => {
                 let outputs = self.select(select, outer)?;
+                let has_star = select.target_list.iter().any(|target| match &target.node {
+                    Some(NodeEnum::ResTarget(target)) => target.val.as_deref().is_some_and(is_star),
+                    _ => false,
+                });
+                if has_star && outputs.iter().any(|(name, _)| name.is_empty()) {
+                    return Undecided::because("it writes what a star gives, which cannot be told");
+                }
                 let row = columns.into_iter().zip(outputs.into_iter().map(|(_, term)| term));
                 let row = row.filter_map(|(column, term)| Some((column, term?))).collect();
                 self.new_row(place, row)?;
@@ -52,10 +59,10 @@ impl Reading<'_> {
         select: &SelectStmt,
         outer: Option<&Scope<'_>>,
     ) -> Result<()> {
+        self.select(select, outer)?;
         let scope = Scope { names: &[], outer };
         for row in &select.values_lists {
             let Some(NodeEnum::List(list)) = &row.node else { continue };
-            self.expressions(&list.items, &scope)?;
             let terms = columns.iter().zip(&list.items);
             let terms = terms
                 .filter_map(|(column, value)| Some((column.clone(), self.term(value, &scope)?)));

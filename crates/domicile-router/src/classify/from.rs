@@ -1,7 +1,7 @@
 //! Reads `FROM`: which tables a query mentions, and what its joins hold equal.
 
 use super::Undecided;
-use super::query::{Mention, NOBODYS, Reading, named, ranges_of, words};
+use super::query::{Mention, NOBODYS, Reading, derived, named, ranges_of, words};
 use super::scope::{Behind, Named, RangeId, Scope, Term};
 use crate::schema::{Kind, Place};
 use pg_query::NodeEnum;
@@ -24,17 +24,17 @@ impl Reading<'_> {
                 Ok(())
             }
             Some(NodeEnum::JoinExpr(join)) => self.join(join, names, outer),
-            Some(NodeEnum::RangeSubselect(derived)) => {
+            Some(NodeEnum::RangeSubselect(below)) => {
                 let Some(NodeEnum::SelectStmt(query)) =
-                    derived.subquery.as_ref().and_then(|query| query.node.as_ref())
+                    below.subquery.as_ref().and_then(|query| query.node.as_ref())
                 else {
                     return Undecided::because("it reads from something that is no query");
                 };
                 // Only `LATERAL` sees its neighbours.
                 let beside = Scope { names, outer };
                 let outputs =
-                    self.select(query, if derived.lateral { Some(&beside) } else { outer })?;
-                names.push(named(derived.alias.as_ref(), "", Behind::Derived(outputs)));
+                    self.select(query, if below.lateral { Some(&beside) } else { outer })?;
+                names.push(named(below.alias.as_ref(), "", derived(outputs)));
                 Ok(())
             }
             Some(NodeEnum::RangeFunction(functions)) => {

@@ -80,6 +80,14 @@ impl<'a> Reading<'a> {
         node: &NodeEnum,
         outer: Option<&Scope<'_>>,
     ) -> Result<Outputs> {
+        let commons = self.common.len();
+        let outputs = self.whole(node, outer)?;
+        // What it calls by name is its own.
+        self.common.truncate(commons);
+        Ok(outputs)
+    }
+
+    fn whole(&mut self, node: &NodeEnum, outer: Option<&Scope<'_>>) -> Result<Outputs> {
         match node {
             NodeEnum::SelectStmt(select) => self.select(select, outer),
             NodeEnum::InsertStmt(insert) => self.insert(insert, outer),
@@ -178,7 +186,11 @@ impl<'a> Reading<'a> {
         self.expressions(lists.into_iter().flatten(), &scope)?;
         let ends = [&select.having_clause, &select.limit_count, &select.limit_offset];
         self.expressions(ends.into_iter().flatten().map(|node| &**node), &scope)?;
-        self.outputs(&select.target_list, &scope)
+        if select.values_lists.is_empty() {
+            self.outputs(&select.target_list, &scope)
+        } else {
+            Ok(vec![uncertain()])
+        }
     }
 
     /// The columns of a list of targets, as `SELECT` and `RETURNING` have them.
@@ -222,8 +234,12 @@ impl<'a> Reading<'a> {
                     );
                 }
                 Behind::Derived(columns) => outputs.extend(columns.iter().cloned()),
-                Behind::Unknown => {}
+                Behind::Unknown => outputs.push(uncertain()),
             }
+        }
+        // Columns that `USING` has joined come first, and once.
+        if scope.names.iter().any(|named| !named.hidden.is_empty()) {
+            outputs.push(uncertain());
         }
     }
 
@@ -258,7 +274,7 @@ impl<'a> Reading<'a> {
             self.common.pop();
         }
         let behind = match common.aliascolnames.is_empty() && !recursive {
-            true => Behind::Derived(outputs),
+            true => derived(outputs),
             false => Behind::Unknown,
         };
         self.common.push(Common { name, behind });
@@ -290,7 +306,20 @@ pub(super) fn named(alias: Option<&Alias>, bare: &str, behind: Behind) -> Named 
     Named { name, behind: if renames { Behind::Unknown } else { behind }, hidden: Vec::new() }
 }
 
-fn is_star(node: &Node) -> bool {
+/// Columns of which neither the number nor the names are known.
+pub(super) fn uncertain() -> (String, Option<Term>) {
+    (String::new(), None)
+}
+
+/// What stands behind a query's name. A column whose name the server chooses could be any.
+pub(super) fn derived(outputs: Outputs) -> Behind {
+    match outputs.iter().any(|(name, _)| name.is_empty()) {
+        true => Behind::Unknown,
+        false => Behind::Derived(outputs),
+    }
+}
+
+pub(super) fn is_star(node: &Node) -> bool {
     let Some(NodeEnum::ColumnRef(column)) = &node.node else { return false };
     matches!(column.fields.last(), Some(Node { node: Some(NodeEnum::AStar(_)) }))
 }

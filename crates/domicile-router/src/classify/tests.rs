@@ -178,6 +178,10 @@ fn a_condition_that_leaves_rows_of_others_in_names_nobody() {
         "SELECT * FROM users, generate_series(1, 2) AS id WHERE id = $1",
         "WITH RECURSIVE t AS (SELECT id FROM posts WHERE user_id = $1 UNION ALL SELECT p.id FROM posts p JOIN t ON p.topic_id = t.id) SELECT * FROM t",
         "WITH users AS (SELECT $1::int AS id) SELECT * FROM users, posts WHERE users.id = $1",
+        "WITH a AS (WITH posts AS (SELECT 1 AS id) DELETE FROM likes WHERE user_id = $1 RETURNING 1) SELECT * FROM posts",
+        "INSERT INTO posts (user_id, body) WITH topics AS (SELECT body AS title FROM posts) VALUES ($1, (SELECT title FROM topics LIMIT 1))",
+        "SELECT * FROM users WHERE id = $1 AND EXISTS (SELECT 1 FROM likes l, (SELECT id::int FROM topics) t WHERE l.user_id = id)",
+        "SELECT * FROM users WHERE id = $1 AND EXISTS (SELECT 1 FROM likes l, (VALUES (1)) t WHERE l.user_id = column1)",
         "UPDATE posts SET body = ''",
         "DELETE FROM posts WHERE id = $1 OR true",
         "UPDATE posts SET body = '' FROM users u WHERE u.id = $1",
@@ -213,6 +217,7 @@ fn rows_whose_new_owner_is_computed_are_not_written() {
         "INSERT INTO posts DEFAULT VALUES",
         "INSERT INTO posts (user_id) VALUES (nextval('s'))",
         "INSERT INTO posts (id, user_id) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET user_id = $1",
+        "INSERT INTO posts (id, user_id, topic_id) SELECT g.*, $1::int, $2::int FROM generate_series(1, 1) g",
         "INSERT INTO addresses VALUES (1, 'Main Street')",
         "UPDATE addresses SET street = '' WHERE id = $1",
     ] {
@@ -320,6 +325,8 @@ fn each_statement_of_a_text_stands_for_itself() {
     assert!(matches!(classify(&forum(), &[], "SELEC 1"), Err(Unreadable::Grammar(_))));
     let long = format!("SELECT '{}'", "x".repeat(TEXT_BYTES_MAX));
     assert_eq!(classify(&forum(), &[], &long), Err(Unreadable::TooLong));
+    let deep = format!("DELETE FROM posts WHERE 1{} > 0", "+1".repeat(200));
+    assert_eq!(classify(&forum(), &[], &deep), Err(Unreadable::TooDeep));
 }
 
 #[test]

@@ -27,7 +27,7 @@ impl Session {
     pub(super) async fn run_on(&mut self, lease: &mut Lease, batch: &Batch) -> Result<End> {
         let mut relay = Relay::new();
         let mut bytes = Vec::new();
-        let added = self.say(lease, batch, &mut relay, &mut bytes)?;
+        let (added, evicts) = self.say(lease, batch, &mut relay, &mut bytes)?;
         let mark = self.out.len();
         let mut has_failed = false;
         self.send(lease, &bytes).await?;
@@ -38,10 +38,16 @@ impl Session {
             match step? {
                 Step::Failed(notice) => {
                     has_failed = true;
+                    // A plan that the schema has outrun fails every time; and what was to be taken off
+                    // the connection before the error may still be there.
+                    self.is_unsure |= notice.code() == "0A000" || evicts;
                     let missing = added.iter().filter(|(nth, _)| *nth >= relay.prepared());
                     missing.for_each(|(_, number)| lease.server.prepared.forget(*number));
                     let is_new = !self.transaction.has_answered && !relay.has_answered();
-                    if is_new && matches!(notice.code(), MOVED | ARRIVING | CONFLICT) {
+                    if is_new
+                        && batch.ends()
+                        && matches!(notice.code(), MOVED | ARRIVING | CONFLICT)
+                    {
                         relay.drop_error();
                         self.wait_for_ready(lease, &mut relay).await?;
                         self.out.truncate(mark);
@@ -98,7 +104,7 @@ impl Session {
             if step != Step::More || !relay.is_waiting() {
                 return Ok(step);
             }
-            if to.len() >= OUT_BYTES {
+            if to.len() >= OUT_BYTES && relay.has_answered() {
                 return Ok(Step::More);
             }
             let may_speak = self.unused.bytes().len() < AHEAD_BYTES_MAX;

@@ -2,7 +2,7 @@
 //! statement that tells, and until then the router says what a site would say.
 
 use super::batch::{Batch, Part};
-use super::{SUBJECT, Session};
+use super::{SUBJECT, Session, statements_of};
 use crate::classify::{Command, Control, Set, Statement, Transaction};
 use crate::error::{Error, Kind, Result};
 use crate::prepared::Prepared;
@@ -19,6 +19,18 @@ impl Session {
             }
             _ => true,
         })
+    }
+
+    /// Whether a batch says nothing but what only the router needs to know, wherever its transaction is.
+    pub(super) fn is_ours_alone(&self, batch: &Batch) -> bool {
+        let mut statements = statements_of(batch).peekable();
+        statements.peek().is_some()
+            && batch.ends()
+            && statements.all(|statement| match &statement.command {
+                Command::Set(set) => is_ours(set),
+                Command::Control(control) => *control == Control::DeallocateAll,
+                _ => false,
+            })
     }
 
     /// Answers a batch that [`Session::is_local`] has taken.
@@ -152,8 +164,14 @@ impl Session {
 
     /// A setting that holds once the transaction commits, or until it ends.
     pub(super) fn note_setting(&mut self, set: &Set) {
-        if set.name.as_deref() == Some(SUBJECT) {
-            self.transaction.subject = Some(set.value.clone());
+        match set.name.as_deref() {
+            Some(SUBJECT) => self.transaction.subject = Some(set.value.clone()),
+            Some("search_path") => self.transaction.search_path = Some(set.value.clone()),
+            None => {
+                self.transaction.subject = Some(None);
+                self.transaction.search_path = Some(None);
+            }
+            _ => {}
         }
         if !set.is_local {
             self.transaction.settings.push((set.name.clone(), set.value.clone()));
@@ -176,6 +194,7 @@ impl Session {
 /// Whether every statement of a text can be answered here; `is_open` says whether a transaction is.
 fn is_local(prepared: &Prepared, is_open: &mut bool) -> bool {
     let Ok(statements) = &prepared.read else { return false };
+
     statements.iter().all(|statement| match &statement.command {
         Command::Query(_) => false,
         Command::Transaction(transaction) => {

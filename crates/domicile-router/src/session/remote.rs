@@ -5,9 +5,9 @@ use super::batch::{Batch, Part};
 use super::local::is_ours;
 use super::saying::Saying;
 use super::{Session, statements_of};
-use crate::classify::{Command, Control, Transaction};
+use crate::classify::{Command, Control, Statement, Transaction};
 use crate::error::{Error, Kind, Result};
-use crate::homes::{Home, SiteAt};
+use crate::homes::SiteAt;
 use crate::pool::Lease;
 use crate::relay::{Expected, Relay, Step};
 use crate::route::{Fixed, Where};
@@ -15,6 +15,8 @@ use crate::wire::{Notice, Query, frame};
 use domicile_store::sql::{ident, literal};
 use std::time::Instant;
 
+/// The beginning of the statement that keeps a person where they are.
+const STAY: &str = "SELECT domicile.stay(";
 /// A person has moved; the new home is named.
 pub(super) const MOVED: &str = "DM001";
 /// A person is arriving; the old home is named.
@@ -50,9 +52,8 @@ impl Session {
                     return Ok(());
                 }
                 End::Refused(notice) => {
-                    let stays = std::mem::take(&mut self.transaction.stays).len();
-                    let prelude = &mut self.transaction.prelude;
-                    prelude.truncate(prelude.len() - stays);
+                    self.transaction.stays.clear();
+                    self.transaction.prelude.retain(|text| !text.starts_with(STAY));
                     self.abandon().await?;
                     self.learn(&notice, people).await?;
                     conflicts += u32::from(notice.code() == CONFLICT);
@@ -70,7 +71,7 @@ impl Session {
     fn stay(&mut self, under_way: &[String]) {
         for subject in under_way {
             if !self.transaction.stays.contains(subject) {
-                let text = format!("SELECT domicile.stay({})", literal(subject));
+                let text = format!("{STAY}{})", literal(subject));
                 self.transaction.prelude.push(text);
                 self.transaction.stays.push(subject.clone());
             }
@@ -123,7 +124,7 @@ impl Session {
         self.transaction.has_answered = false;
         self.transaction.is_open = true;
         // A connection that waits for the client's `Sync`, which is answered here, is closed.
-        if was_asked || !batch.ends() {
+        if was_asked || !batch.ends() || std::mem::take(&mut self.is_unsure) {
             return Ok(());
         }
         self.run_ours(&mut lease, "ROLLBACK").await?;
@@ -190,8 +191,8 @@ impl Session {
         batch: &Batch,
         relay: &mut Relay,
         to: &mut Vec<u8>,
-    ) -> Result<Vec<(usize, u64)>> {
-        let mut saying = Saying { lease, relay, to, parses: 0, added: Vec::new() };
+    ) -> Result<(Vec<(usize, u64)>, bool)> {
+        let mut saying = Saying { lease, relay, to, parses: 0, added: Vec::new(), evicts: false };
         let is_query = matches!(batch.parts.first(), Some((Part::Query(_), _)));
         let prelude = &self.transaction.prelude;
         if !is_query {
@@ -204,13 +205,16 @@ impl Session {
                 part => saying.part(part, whole)?,
             }
         }
-        Ok(saying.added)
+        Ok((saying.added, saying.evicts))
     }
 
     /// What the site says of the transaction, and what that means for what was set in it.
     pub(super) fn note_status(&mut self, status: u8, batch: &Batch, has_failed: bool) {
         self.transaction.prelude.clear();
         if !batch.ends() {
+            // What was set in it is not followed.
+            let sets = |statement: &Statement| matches!(statement.command, Command::Set(_));
+            self.is_unsure |= statements_of(batch).any(sets);
             self.transaction.is_open = true;
             return;
         }
@@ -219,13 +223,29 @@ impl Session {
             _ => None,
         });
         let sets: Vec<_> = sets.collect();
-        // Of several statements it is not told which one failed.
-        self.is_unsure |= has_failed && !sets.is_empty();
+        // Of several statements it is not told which one failed, or what they take back.
+        let is_single = statements_of(batch).count() == 1;
+        self.is_unsure |= !sets.is_empty() && (has_failed || !is_single);
+        let commands = || statements_of(batch).map(|statement| &statement.command);
+        self.transaction.has_savepoints |=
+            commands().any(|command| *command == Command::Transaction(Transaction::Savepoint));
+        let chains = commands().any(|command| {
+            use Transaction::{Commit, Rollback};
+            matches!(
+                command,
+                Command::Transaction(Commit { chain: true } | Rollback { chain: true })
+            )
+        });
+        let has_set = !self.transaction.settings.is_empty();
+        self.is_unsure |= has_set && (chains || self.transaction.has_savepoints);
+        self.commit_failed = has_failed;
         if !has_failed {
             sets.iter().for_each(|set| self.note_setting(set));
         }
         self.transaction.is_open = status != b'I';
         self.transaction.has_failed = status == b'E';
+        // What has begun at a site is not begun again elsewhere.
+        self.transaction.has_answered |= self.transaction.is_open;
     }
 
     /// After a batch: a connection on which no transaction is open serves others.
@@ -235,7 +255,7 @@ impl Session {
         }
         let rolls_back = statements_of(batch)
             .any(|s| matches!(s.command, Command::Transaction(Transaction::Rollback { .. })));
-        self.end_transaction(!rolls_back);
+        self.end_transaction(!rolls_back && !self.commit_failed);
         let resets = statements_of(batch)
             .any(|s| matches!(s.command, Command::Control(Control::DiscardAll)));
         let Some((_, mut lease)) = self.lease.take() else { return };
@@ -252,7 +272,7 @@ impl Session {
         let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
         let ended = self.run_ours(&mut lease, "ROLLBACK").await;
         let was_asked = self.running.ends();
-        if ended.is_ok() && !was_asked {
+        if ended.is_ok() && !was_asked && !std::mem::take(&mut self.is_unsure) {
             lease.give_back();
         }
         Ok(())
@@ -260,15 +280,9 @@ impl Session {
 
     /// Takes in what a fence says of a person.
     async fn learn(&mut self, notice: &Notice, people: &[String]) -> Result<()> {
+        // Whom the fence means it does not say: it may be somebody else than the statement names.
         let shared = &self.worker.shared;
-        let named = notice.field(b'D');
-        let named = named.and_then(|name| shared.sites.iter().position(|site| site.name == name));
-        match (notice.code(), named, people) {
-            (MOVED, Some(site), [subject]) => {
-                shared.homes.hear(subject, Home { site, is_under_way: true }, true);
-            }
-            _ => people.iter().for_each(|subject| shared.homes.forget(subject)),
-        }
+        people.iter().for_each(|subject| shared.homes.forget(subject));
         if notice.code() == ARRIVING {
             for subject in people {
                 if let Some(home) = shared.homes.find(subject).await? {

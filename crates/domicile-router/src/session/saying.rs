@@ -16,6 +16,8 @@ pub(super) struct Saying<'a> {
     pub(super) parses: usize,
     /// Statements that the connection gets by this, each with how many are prepared before it.
     pub(super) added: Vec<(usize, u64)>,
+    /// Whether it takes statements off the connection.
+    pub(super) evicts: bool,
 }
 
 impl Saying<'_> {
@@ -34,8 +36,8 @@ impl Saying<'_> {
         if prelude.is_empty() {
             Query { text }.write(self.to);
         } else {
-            let mut whole = prelude.join(";");
-            whole.push(';');
+            let mut whole = prelude.join("\n;\n");
+            whole.push_str("\n;\n");
             whole.push_str(text);
             Query { text: &whole }.write(self.to);
         }
@@ -90,6 +92,7 @@ impl Saying<'_> {
             return false;
         }
         if let Some(number) = must_go {
+            self.evicts = true;
             Close(Named::Statement(&prepared::name(number))).write(self.to);
             self.relay.expect(Expected::Done { ours: true });
         }

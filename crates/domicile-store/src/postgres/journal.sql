@@ -279,20 +279,24 @@ BEGIN
     IF FOUND AND current_setting('transaction_read_only') = 'off' THEN
         IF v_state = 'closing' AND NOT EXISTS (SELECT 1 FROM domicile.touched t
                 WHERE t.subject = p_subject AND t.xact = pg_current_xact_id_if_assigned()) THEN
-            PERFORM pg_advisory_xact_lock_shared(%CLOSING%, hashtext(p_subject));
+            -- As whoever writes about somebody who closes.
+            PERFORM pg_advisory_xact_lock_shared(%CLOSING%,
+                hashtext(p_subject));
         END IF;
         SELECT s.state, s.peer INTO v_state, v_home FROM domicile.subject s
-            WHERE s.subject = p_subject FOR KEY SHARE;
+            WHERE s.subject = p_subject
+            FOR KEY SHARE;
     END IF;
     IF v_state IS NULL THEN
         SELECT 'moved', g.home INTO v_state, v_home FROM domicile.gone g WHERE g.subject = p_subject;
     END IF;
-    IF v_state = 'moved' THEN
+    CASE v_state WHEN 'moved' THEN
         RAISE EXCEPTION USING ERRCODE = 'DM001', MESSAGE = format('this person has moved to %s', v_home),
             DETAIL = v_home, HINT = 'write to the new home';
-    ELSIF v_state = 'arriving' THEN
+    WHEN 'arriving' THEN
         RAISE EXCEPTION USING ERRCODE = 'DM002', MESSAGE = 'this person is arriving here and not yet at home',
             DETAIL = v_home, HINT = format('until then their home is %s', v_home);
-    END IF;
+    ELSE NULL;
+    END CASE;
 END $f$;
 GRANT EXECUTE ON FUNCTION domicile.stay(text) TO PUBLIC;

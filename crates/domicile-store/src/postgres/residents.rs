@@ -110,7 +110,12 @@ impl Residents for PostgresResidents {
             format!("SELECT DISTINCT {owner} FROM {from} WHERE {} LIMIT 2", equal.join(" AND "));
         let session = self.session().await?;
         match session.client.query(&statement, &[&values]).await {
-            Err(error) if is_no_value(&error) => Ok(Vec::new()),
+            Err(error) if is_no_value(&error) => Err(Error::new(
+                Kind::Never,
+                format!("a value is not what a column of {} holds", owned.name),
+            )
+            .hint("send it as the column's own type")
+            .because(error)),
             rows => {
                 let rows = rows.map_err(|error| session.failed(error))?;
                 let owners = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0));

@@ -47,7 +47,8 @@ pub trait Residents: Send + Sync {
     async fn whereabouts(&self, subject: &Subject) -> Result<Whereabouts>;
 
     /// Who owns rows of an owned table with these values, each once and at most two; the values are
-    /// texts that the columns' types read. Texts that they do not read are nobody's.
+    /// texts that the columns' types read; others are [`crate::Kind::Never`], for an equality may
+    /// hold that is not between texts.
     async fn owners(
         &self,
         table: usize,

@@ -259,7 +259,8 @@ async fn our_triggers_on_another_table_run_nothing_with_our_rights() {
     );
     app.batch_execute(&table).await.unwrap();
     let triggers = "select oid::regproc::text from pg_proc
-        where pronamespace = 'domicile'::regnamespace and prorettype = 'trigger'::regtype";
+        where pronamespace = 'domicile'::regnamespace and prorettype = 'trigger'::regtype
+        and has_function_privilege(oid, 'EXECUTE')";
     let mut spelt = Vec::new();
     for trigger in app.query(triggers, &[]).await.unwrap() {
         let trigger: String = trigger.get(0);

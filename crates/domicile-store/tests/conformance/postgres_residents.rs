@@ -64,8 +64,11 @@ async fn the_owner_of_a_row_is_told() {
     };
     assert_eq!(owners("posts", &id, "11").await, people(&["1"]));
     assert_eq!(owners("users", &id, "2").await, people(&["2"]));
-    for nobodys in ["99", "x", "1.5", ""] {
-        assert_eq!(owners("posts", &id, nobodys).await, [], "{nobodys:?}");
+    assert_eq!(owners("posts", &id, "99").await, []);
+    // `11 = 11.0` holds, and no text says so.
+    for other in ["x", "11.0", ""] {
+        let asked = source.owners(place("posts"), &id, &[other.to_owned()]).await;
+        assert_eq!(asked.unwrap_err().kind(), domicile_store::Kind::Never, "{other:?}");
     }
     // At most two are told of many.
     let everybodys = ["body".to_owned()];
