@@ -239,5 +239,7 @@ async fn an_older_transaction_is_named_while_it_holds_the_move_up_and_in_the_rep
         "{report}"
     );
     assert!(waited["seconds"].as_f64().unwrap() > 2.0, "{waited}");
-    assert!(waited["who"].as_str().unwrap().contains("select pg_backend_pid()"), "{waited}");
+    // The last look may come while it commits.
+    let who = waited["who"].as_str().unwrap();
+    assert!(who.contains("select pg_backend_pid()") || who.contains("commit"), "{waited}");
 }
