@@ -51,6 +51,22 @@ impl PostgresResidents {
         *kept = Some(session.clone());
         Ok(session)
     }
+
+    /// Asks, and once more over a new connection where the kept one turns out to have ended: what
+    /// is asked here changes nothing, or nothing the second time.
+    async fn ask<T, Answer>(&self, question: impl Fn(Arc<Session>) -> Answer) -> Result<T>
+    where
+        Answer: Future<Output = Result<T>>,
+    {
+        let session = self.session().await?;
+        match question(session.clone()).await {
+            Err(error) if error.kind() == Kind::RetryLater => {
+                self.session.lock().await.take_if(|kept| Arc::ptr_eq(kept, &session));
+                question(self.session().await?).await
+            }
+            answer => answer,
+        }
+    }
 }
 
 /// Whether a text could not be read as a value of its column's type.
@@ -78,11 +94,14 @@ impl Residents for PostgresResidents {
             root.name.sql(),
             parts.join(" AND "),
         );
-        let session = self.session().await?;
-        let row = match session.client.query_one(&statement, &[&subject.as_str()]).await {
-            Err(error) if is_no_value(&error) => return Ok(Whereabouts::default()),
-            row => row.map_err(|error| session.failed(error))?,
-        };
+        let (statement, with) = (&statement, subject.as_str());
+        let row = self.ask(|session| async move {
+            match session.client.query_one(statement, &[&with]).await {
+                Err(error) if is_no_value(&error) => Ok(None),
+                row => row.map(Some).map_err(|error| session.failed(error)),
+            }
+        });
+        let Some(row) = row.await? else { return Ok(Whereabouts::default()) };
         let has_entry = row.get::<_, Option<&str>>(1).is_some();
         let gone_to: Option<&str> = row.get(7);
         Ok(Whereabouts {
@@ -108,25 +127,29 @@ impl Residents for PostgresResidents {
         let equal: Vec<String> = equal.collect();
         let statement =
             format!("SELECT DISTINCT {owner} FROM {from} WHERE {} LIMIT 2", equal.join(" AND "));
-        let session = self.session().await?;
-        match session.client.query(&statement, &[&values]).await {
-            Err(error) if is_no_value(&error) => Err(Error::new(
-                Kind::Never,
-                format!("a value is not what a column of {} holds", owned.name),
-            )
-            .hint("send it as the column's own type")
-            .because(error)),
-            rows => {
-                let rows = rows.map_err(|error| session.failed(error))?;
-                let owners = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0));
-                Ok(owners.map(Subject::new).collect())
-            }
-        }
+        let statement = &statement;
+        let rows = self.ask(|session| async move {
+            session.client.query(statement, &[&values]).await.map_err(|error| {
+                if !is_no_value(&error) {
+                    return session.failed(error);
+                }
+                let text = format!("a value is not what a column of {} holds", owned.name);
+                Error::new(Kind::Never, text)
+                    .hint("send it as the column's own type")
+                    .because(error)
+            })
+        });
+        let rows = rows.await?;
+        let owners = rows.iter().filter_map(|row| row.get::<_, Option<String>>(0));
+        Ok(owners.map(Subject::new).collect())
     }
 
     async fn settle(&self, move_id: MoveId, subject: &Subject) -> Result<()> {
-        let session = self.session().await?;
-        super::arrival::settle(&session, move_id, std::slice::from_ref(subject)).await.map(|_| ())
+        let subjects = std::slice::from_ref(subject);
+        let settled = self.ask(|session| async move {
+            super::arrival::settle(&session, move_id, subjects).await.map(|_| ())
+        });
+        settled.await
     }
 
     async fn news(&self) -> Result<NewsStream> {

@@ -62,6 +62,8 @@ const ASIDE: &str = "SET session_replication_role = replica";
 
 /// What to do about a full disk.
 const MAKE_ROOM: &str = "make room, then run the same command again";
+const NO_ROOM_FOR_NEWS: &str = "a session that listens reads no notifications, and they have no room \
+    left; end it (the server's log names it), then run the same command again";
 
 /// Where notifications go.
 pub(super) type Told = mpsc::UnboundedSender<Notification>;
@@ -234,6 +236,10 @@ impl Session {
                 Some("the mover's role needs more rights; docs/trust.md lists them".to_owned()),
             ),
             "53100" => (Kind::RetryLater, Some(MAKE_ROOM.to_owned())),
+            // The word stands in every language of the server's.
+            "54000" if database.message().contains("NOTIFY") => {
+                (Kind::RetryLater, Some(NO_ROOM_FOR_NEWS.to_owned()))
+            }
             "DM003" => (
                 Kind::Operator,
                 Some("a cascade or trigger would have changed rows nobody named".to_owned()),
