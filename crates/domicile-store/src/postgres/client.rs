@@ -10,7 +10,7 @@
 //! Keepalives notice a host that is gone; they do not notice a proxy or a frozen process whose
 //! kernel goes on acknowledging.
 
-use super::session::Sessions;
+use super::session::{Sessions, refused};
 use crate::error::{Error, Kind};
 use bytes::Bytes;
 use domicile_model::SiteName;
@@ -130,13 +130,17 @@ impl Client {
         let _ = self.calls.process.set(process);
     }
 
-    /// What to say when the connection is gone.
-    pub(super) fn broken(
+    /// What to say of an error, for those who cannot ask the session: a server that refused, also at
+    /// commit, or a connection that is gone.
+    pub(super) fn failing(
         &self,
         site: &SiteName,
     ) -> impl Fn(tokio_postgres::Error) -> Error + Clone + use<> {
         let (site, calls) = (site.clone(), self.calls.clone());
         move |error| {
+            if let Some(refusal) = error.as_db_error() {
+                return refused(&site, refusal);
+            }
             if calls.is_silent.load(Ordering::Relaxed) {
                 return silent(&site);
             }

@@ -95,8 +95,8 @@ impl Departure for PostgresDeparture {
     async fn announce(&mut self, announcement: &Announcement) -> Result<Vec<Subject>> {
         let names: Vec<&str> = announcement.subjects.iter().map(Subject::as_str).collect();
         let site = self.writer.site.clone();
-        let broken = self.writer.client.broken(&site);
-        let transaction = self.writer.client.transaction().await.map_err(&broken)?;
+        let failing = self.writer.client.failing(&site);
+        let transaction = self.writer.client.transaction().await.map_err(&failing)?;
         let run = async {
             transaction
                 .execute("SELECT pg_catalog.pg_advisory_xact_lock_shared($1, $2)", &[&LOCKS, &FLAG])
@@ -124,7 +124,7 @@ impl Departure for PostgresDeparture {
         match run.await {
             Ok((_, Some(changed))) => Err(changed),
             Ok((rows, None)) => {
-                transaction.commit().await.map_err(broken)?;
+                transaction.commit().await.map_err(failing)?;
                 Ok(subjects_of(&rows))
             }
             Err(error) => {

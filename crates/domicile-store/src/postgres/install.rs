@@ -66,8 +66,8 @@ pub(super) async fn install(session: &mut Session, installation: &Installation) 
 
 async fn install_once(session: &mut Session, closure: &Closure, script: &str) -> Result<()> {
     let site = session.site.clone();
-    let broken = session.client.broken(&site);
-    let transaction = session.client.transaction().await.map_err(&broken)?;
+    let failing = session.client.failing(&site);
+    let transaction = session.client.transaction().await.map_err(&failing)?;
     let version = version(script);
     let mut forbidden = None;
     let run = async {
@@ -85,7 +85,7 @@ async fn install_once(session: &mut Session, closure: &Closure, script: &str) ->
     };
     match (run.await, forbidden) {
         (Ok(_), Some(change)) => Err(change.refusal(Some(&site))),
-        (Ok(_), None) => transaction.commit().await.map_err(broken),
+        (Ok(_), None) => transaction.commit().await.map_err(failing),
         (Err(error), _) => {
             drop(transaction);
             Err(session.failed(error))
@@ -173,8 +173,8 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
     }
     let seconds = keep.as_secs_f64();
     let site = session.site.clone();
-    let broken = session.client.broken(&site);
-    let transaction = session.client.transaction().await.map_err(&broken)?;
+    let failing = session.client.failing(&site);
+    let transaction = session.client.transaction().await.map_err(&failing)?;
     let run = async {
         // Exclusive against announcements, which hold it shared from raising to commit.
         transaction
@@ -199,7 +199,7 @@ pub(super) async fn rest(session: &mut Session, keep: Duration) -> Result<()> {
             .await
     };
     match run.await {
-        Ok(_) => transaction.commit().await.map_err(broken),
+        Ok(_) => transaction.commit().await.map_err(failing),
         Err(error) => {
             drop(transaction);
             Err(session.failed(error))

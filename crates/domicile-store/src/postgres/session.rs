@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{Config, Notification, SimpleQueryMessage};
 
 /// The first key of every advisory lock domicile takes: the bytes "domi".
@@ -212,47 +212,9 @@ impl Session {
         self.client.batch_execute(statements).await.map_err(|e| self.failed(e))
     }
 
-    /// Puts a server's error into our words; the server's own text is chained.
+    /// Puts an error into our words.
     pub(super) fn failed(&self, error: tokio_postgres::Error) -> Error {
-        let site = &self.site;
-        let Some(database) = error.as_db_error() else {
-            return self.client.broken(site)(error);
-        };
-        let code = database.code().code();
-        let (kind, hint) = match code {
-            "40001" | "40P01" | "55P03" => (Kind::RetryNow, None),
-            "25P03" | "57P01" | "57P02" | "57P03" | "57P05" => (Kind::RetryLater, None),
-            "23505" => (
-                Kind::Operator,
-                Some(
-                    "a different row stands there under the same key; if it passed between two \
-                     people who move, the next run settles it, else keep one of the two"
-                        .to_owned(),
-                ),
-            ),
-            // Whoever is tried next would meet it too.
-            "42501" => (
-                Kind::Never,
-                Some("the mover's role needs more rights; docs/trust.md lists them".to_owned()),
-            ),
-            "53100" => (Kind::RetryLater, Some(MAKE_ROOM.to_owned())),
-            // The word stands in every language of the server's.
-            "54000" if database.message().contains("NOTIFY") => {
-                (Kind::RetryLater, Some(NO_ROOM_FOR_NEWS.to_owned()))
-            }
-            "DM003" => (
-                Kind::Operator,
-                Some("a cascade or trigger would have changed rows nobody named".to_owned()),
-            ),
-            _ => (Kind::Operator, database.hint().map(str::to_owned)),
-        };
-        // The detail of a database error may hold a person's values; the message does not.
-        let text = format!("site {site} refused ({code}): {}", database.message());
-        let error = Error::new(kind, text);
-        match hint {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+        self.client.failing(&self.site)(error)
     }
 
     /// Refuses servers that are too old, and databases that are not UTF-8.
@@ -347,5 +309,44 @@ impl Session {
             .await
             .map_err(|e| self.failed(e))?;
         Ok(sql::literal(row.get(0)))
+    }
+}
+
+/// Puts a server's refusal into our words.
+pub(super) fn refused(site: &SiteName, database: &DbError) -> Error {
+    let code = database.code().code();
+    let (kind, hint) = match code {
+        "40001" | "40P01" | "55P03" => (Kind::RetryNow, None),
+        "25P03" | "57P01" | "57P02" | "57P03" | "57P05" => (Kind::RetryLater, None),
+        "23505" => (
+            Kind::Operator,
+            Some(
+                "a different row stands there under the same key; if it passed between two \
+                 people who move, the next run settles it, else keep one of the two"
+                    .to_owned(),
+            ),
+        ),
+        // Whoever is tried next would meet it too.
+        "42501" => (
+            Kind::Never,
+            Some("the mover's role needs more rights; docs/trust.md lists them".to_owned()),
+        ),
+        "53100" => (Kind::RetryLater, Some(MAKE_ROOM.to_owned())),
+        // The word stands in every language of the server's.
+        "54000" if database.message().contains("NOTIFY") => {
+            (Kind::RetryLater, Some(NO_ROOM_FOR_NEWS.to_owned()))
+        }
+        "DM003" => (
+            Kind::Operator,
+            Some("a cascade or trigger would have changed rows nobody named".to_owned()),
+        ),
+        _ => (Kind::Operator, database.hint().map(str::to_owned)),
+    };
+    // The detail of a database error may hold a person's values; the message does not.
+    let text = format!("site {site} refused ({code}): {}", database.message());
+    let error = Error::new(kind, text);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }
