@@ -144,18 +144,13 @@ fn home(
 }
 
 /// Listens to one site's journal and keeps the homes that are known right. Ends when dropped.
-pub async fn listen(
-    homes: Arc<Homes>,
-    residents: Arc<dyn Residents>,
-    site: SiteAt,
-    names: Vec<SiteName>,
-) {
+pub async fn listen(homes: Arc<Homes>, residents: Arc<dyn Residents>, site: SiteAt) {
     loop {
         match residents.news().await {
             Ok(mut news) => {
                 homes.hears_a_site();
                 while let Some(Ok(news)) = news.next().await {
-                    take_in(&homes, &news, site, &names);
+                    take_in(&homes, &news, site);
                 }
                 homes.loses_a_site();
                 tracing::warn!(site = %residents.name(), "no news any more; homes are asked for");
@@ -169,18 +164,14 @@ pub async fn listen(
 /// How long to wait before a broken connection is opened again.
 const LISTENS_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-fn take_in(homes: &Homes, news: &News, site: SiteAt, names: &[SiteName]) {
-    let News::Of { subject, state, peer } = news else { return homes.forget_all() };
-    let peer = names.iter().position(|name| name == peer);
-    let home = match (state, peer) {
-        (State::Moving | State::Closing, _) => Home { site, is_under_way: true },
-        (State::Moved, Some(site)) => Home { site, is_under_way: true },
-        (State::Withdrawn | State::Resident, _) => Home { site, is_under_way: false },
-        (State::Moved, None) => return homes.forget(subject.as_str()),
-        // The old home tells when it is decided.
-        (State::Arriving, _) => return,
-    };
-    homes.hear(subject.as_str(), home, *state == State::Moved);
+fn take_in(homes: &Homes, news: &News, site: SiteAt) {
+    match news {
+        News::OfSomebody => homes.forget_all(),
+        News::Of { subject, state } => {
+            let is_under_way = matches!(state, State::Moving);
+            homes.hear(subject.as_str(), Home { site, is_under_way });
+        }
+    }
 }
 
 #[cfg(test)]

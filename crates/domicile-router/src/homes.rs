@@ -115,10 +115,8 @@ impl Homes {
 
     /// Takes in what a site tells of somebody, if it matters here; who is being asked about is asked
     /// about again.
-    pub fn hear(&self, subject: &str, home: Home, is_decision: bool) {
+    pub fn hear(&self, subject: &str, home: Home) {
         match self.known.get(subject) {
-            // The new home may have told before the old one that they have settled.
-            Some(known) if known.site == home.site && !known.is_under_way && is_decision => {}
             Some(_) => self.known.insert(subject.to_owned(), home),
             None => self.forget(subject),
         }

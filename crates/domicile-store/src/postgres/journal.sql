@@ -229,7 +229,10 @@ BEGIN
 END $f$;
 REVOKE ALL ON FUNCTION domicile.decide(bigint, text[]) FROM PUBLIC;
 
--- Tells whoever listens what the journal says of whom, a line each: the router learns of moves so.
+-- Tells whoever listens who begins to move, gives it up or has arrived, a line each: the router
+-- learns of moves so. A decision is not told: commits that tell wait for each other, and whoever is
+-- known to move is looked after with domicile.stay, which knows of it. Nobody begins to move untold;
+-- the rest only spares that look, and a queue that is nearly full holds up nobody who arrives.
 -- A notification holds less than 8,000 bytes; who does not fit is told of without a name.
 CREATE OR REPLACE FUNCTION domicile.tell() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
@@ -237,16 +240,20 @@ DECLARE
     v_line text;
     v_lines text := '';
     v_told domicile.subject[];
+    v_states text[] := '{moving}';
 BEGIN
+    IF pg_notification_queue_usage() < 0.9 THEN
+        v_states := '{moving,resident,withdrawn}';
+    END IF;
     IF TG_OP = 'INSERT' THEN
-        v_told := ARRAY(SELECT n FROM now_told n);
+        v_told := ARRAY(SELECT n FROM now_told n WHERE n.state = ANY (v_states));
     ELSE
         v_told := ARRAY(SELECT n FROM now_told n JOIN before_told b ON b.subject = n.subject
-            WHERE b.state <> n.state OR b.move_id <> n.move_id);
+            WHERE n.state = ANY (v_states) AND (b.state <> n.state OR b.move_id <> n.move_id));
     END IF;
     FOR v_line IN
         SELECT CASE WHEN octet_length(n.subject) > 7000 THEN '?'
-            ELSE concat_ws(' ', n.state, n.peer, replace(replace(n.subject, '\', '\\'), chr(10), '\n')) END
+            ELSE concat_ws(' ', n.state, replace(replace(n.subject, '\', '\\'), chr(10), '\n')) END
         FROM unnest(v_told) n
     LOOP
         IF octet_length(v_lines) + octet_length(v_line) > 7900 THEN

@@ -177,20 +177,19 @@ fn read(notification: &Notification) -> Vec<Result<News>> {
     notification.payload().lines().map(read_line).collect()
 }
 
-/// `state peer subject`, as `domicile.tell` writes it; `?` where the subject is too long.
+/// `state subject`, as `domicile.tell` writes it; `?` where the subject is too long.
 fn read_line(line: &str) -> Result<News> {
     if line == "?" {
         return Ok(News::OfSomebody);
     }
-    let mut words = line.splitn(3, ' ');
-    let mut word = || words.next().unwrap_or_default();
-    match (word().parse(), word().parse()) {
-        (Ok(state), Ok(peer)) => {
-            Ok(News::Of { subject: Subject::new(unescaped(word())), state, peer })
-        }
-        _ => Err(Error::new(Kind::Operator, "a site tells news that cannot be read")
-            .hint("run domicile prepare, so that every site speaks one version")),
-    }
+    let told = line.split_once(' ').and_then(|(state, subject)| {
+        let subject = Subject::new(unescaped(subject));
+        state.parse().ok().map(|state| News::Of { subject, state })
+    });
+    told.ok_or_else(|| {
+        Error::new(Kind::Operator, "a site tells news that cannot be read")
+            .hint("run domicile prepare, so that every site speaks one version")
+    })
 }
 
 /// A line break in a key is written `\n`, a backslash doubled.

@@ -24,10 +24,8 @@ pub enum News {
     Of {
         /// The person.
         subject: Subject,
-        /// The state.
+        /// The state: moving, withdrawn, or resident. A decision is not told.
         state: State,
-        /// The other end of the move.
-        peer: SiteName,
     },
     /// Of somebody whose key is too long to be told.
     OfSomebody,

@@ -1,6 +1,6 @@
 //! Where a router learns that people are at home, and of those who move.
 
-use crate::conformance::support::{App, Bed, End, people};
+use crate::conformance::support::{Bed, End, people};
 use crate::schedules::PostgresStage;
 use domicile_model::{SiteName, State, Subject};
 use domicile_store::postgres::PostgresSite;
@@ -86,21 +86,16 @@ async fn a_move_is_told_as_it_goes() {
     lane.catch_up_and_decide().await;
     lane.settle().await;
     lane.erase().await;
-    let states = async |told: &mut domicile_store::NewsStream, last: State| {
-        let mut states = Vec::new();
-        while states.last() != Some(&last) {
-            match told.next().await.unwrap().unwrap() {
-                News::Of { subject, state, .. } => {
-                    assert_eq!(subject.as_str(), "1");
-                    states.push(state);
-                }
-                News::OfSomebody => panic!("her key is short"),
-            }
-        }
-        states
-    };
-    assert_eq!(states(&mut left, State::Moved).await, [State::Moving, State::Moved]);
-    assert_eq!(states(&mut came, State::Resident).await, [State::Arriving, State::Resident]);
+    let told =
+        async |news: &mut domicile_store::NewsStream| match news.next().await.unwrap().unwrap() {
+            News::Of { subject, state } => (subject.as_str().to_owned(), state),
+            News::OfSomebody => panic!("her key is short"),
+        };
+    assert_eq!(told(&mut left).await, ("1".to_owned(), State::Moving));
+    assert_eq!(told(&mut came).await, ("1".to_owned(), State::Resident));
+    // Neither the decision nor the erasure was told in between.
+    stage.copied(&["2"]).await;
+    assert_eq!(told(&mut left).await, ("2".to_owned(), State::Moving));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,26 +133,42 @@ async fn a_connection_that_breaks_ends_the_news_and_is_opened_anew_for_questions
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_decision_that_cannot_be_told_moves_nobody() {
+async fn nobody_begins_to_move_untold() {
     let stage = PostgresStage::ready().await;
-    let mut lane = stage.copied(&["1"]).await;
-    lane.catch_up().await;
     // As the server does at commit when somebody who listens has read nothing for eight gigabytes.
     let full = "create function full_queue() returns trigger language plpgsql as $$ begin \
             raise 'too many notifications in the NOTIFY queue' using errcode = '54000'; end $$; \
-        create constraint trigger full_queue after update on domicile.subject \
+        create constraint trigger full_queue after insert on domicile.subject \
             deferrable initially deferred for each row execute function full_queue(); \
         alter table domicile.subject enable always trigger full_queue";
     stage.bed.plant(End::Source, full).await;
-    let error = lane.from.decide(lane.leaving.move_id, &lane.leaving.subjects).await.unwrap_err();
+    let mut lane = stage.lane(&["1"]).await;
+    let error = lane.from.announce(&lane.leaving).await.unwrap_err();
     assert_eq!(error.kind(), domicile_store::Kind::RetryLater);
     assert!(error.hint_text().unwrap().contains("reads no notifications"), "{error:?}");
-    assert_eq!(stage.states("1").await, [Some(State::Moving), Some(State::Arriving)]);
-    // She writes on, and moves once there is room.
-    let mut app = stage.app(End::Source).await;
-    app.run("update posts set body = 'meanwhile' where id = 11").await.unwrap();
+    assert_eq!(stage.states("1").await, [None, None]);
     stage.bed.plant(End::Source, "drop function full_queue() cascade").await;
-    lane.catch_up_and_decide().await;
-    let mut there = stage.app(End::Target).await;
-    assert_eq!(there.rows("select body from posts where id = 11").await, ["meanwhile"]);
+    lane.announce().await;
+    assert_eq!(stage.states("1").await, [Some(State::Moving), Some(State::Arriving)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_moves_arrives_although_there_is_no_room_to_tell() {
+    let stage = PostgresStage::ready().await;
+    let mut news = residents(&stage, End::Target).await.news().await.unwrap();
+    let used = async |how_far: &str| {
+        let plant = format!(
+            "set allow_system_table_mods = on; create or replace function \
+            pg_catalog.pg_notification_queue_usage() returns float8 language sql \
+            as 'select {how_far}::float8'"
+        );
+        stage.bed.plant(End::Target, &plant).await;
+    };
+    used("0.95").await;
+    stage.carry(End::Source, &["1"]).await;
+    used("0.85").await;
+    stage.carry(End::Source, &["2"]).await;
+    let News::Of { subject, .. } = news.next().await.unwrap().unwrap() else { panic!("short") };
+    assert_eq!(subject.as_str(), "2");
+    assert_eq!(stage.states("1").await[1], Some(State::Resident));
 }

@@ -8,7 +8,7 @@ use crate::platform;
 use crate::screen;
 use crate::sites;
 use crate::stop::Signals;
-use domicile_model::{SiteName, Subject};
+use domicile_model::Subject;
 use domicile_mover::people::Platform;
 use domicile_router::asking::{Journals, Placing, listen};
 use domicile_router::homes::Homes;
@@ -37,10 +37,8 @@ pub(crate) async fn run(global: &Global) -> Result<Exit> {
     };
     let mut signals = Signals::listen()?;
     let (platform, shared) = shared(&config, &serve).await?;
-    let names: Vec<SiteName> = platform.sites.iter().map(|site| site.name().clone()).collect();
     for (site, residents) in shared.residents.iter().enumerate() {
-        let (homes, names) = (shared.shared.homes.clone(), names.clone());
-        tokio::spawn(listen(homes, residents.clone(), site, names));
+        tokio::spawn(listen(shared.shared.homes.clone(), residents.clone(), site));
     }
     let entrance = Entrance::new(shared.shared, tls(&serve)?)
         .map_err(|error| Failure::failed(error.to_string()).because(&error))?;
@@ -52,7 +50,7 @@ pub(crate) async fn run(global: &Global) -> Result<Exit> {
             .spawn(move || serve_on(entrance, listener))
             .map_err(|error| Failure::failed("a thread cannot be started").because(&error))?;
     }
-    screen::say(format!("serving {} sites at {}", names.len(), serve.listen));
+    screen::say(format!("serving {} sites at {}", platform.sites.len(), serve.listen));
     signals.next().await;
     Ok(Exit::Ok)
 }
