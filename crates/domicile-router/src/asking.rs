@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domicile_model::{SiteName, State, Subject};
 use domicile_store::{JournalEntry, News, Residents, Whereabouts};
 use futures_util::StreamExt as _;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,10 +33,19 @@ impl Journals {
         Journals { residents, placing, otherwise }
     }
 
-    async fn everywhere(&self, subject: &str) -> Result<Vec<Whereabouts>> {
+    /// What every site says of somebody. One that does not answer says nothing, and why.
+    async fn everywhere(&self, subject: &str) -> (Vec<Whereabouts>, Option<Error>) {
         let subject = Subject::new(subject);
-        let asked = self.residents.iter().map(|site| site.whereabouts(&subject));
-        try_join_all(asked).await.map_err(away)
+        let asked = self.residents.iter().map(|site| in_time(site, site.whereabouts(&subject)));
+        let mut away = None;
+        let said = join_all(asked).await.into_iter();
+        let said = said.map(|said| {
+            said.unwrap_or_else(|error| {
+                away = Some(error);
+                Whereabouts::default()
+            })
+        });
+        (said.collect(), away)
     }
 
     fn at(&self, name: &SiteName) -> Option<SiteAt> {
@@ -47,15 +56,21 @@ impl Journals {
 #[async_trait]
 impl Sites for Journals {
     async fn home(&self, subject: &str) -> Result<Option<Home>> {
-        let mut said = self.everywhere(subject).await?;
+        let (mut said, mut away) = self.everywhere(subject).await;
         if is_torn(&said) {
             // A move may have passed while the sites were asked one after another.
-            said = self.everywhere(subject).await?;
+            (said, away) = self.everywhere(subject).await;
         }
-        home(&said, &|name| self.at(name)).map_err(|Torn| {
+        let home = home(&said, &|name| self.at(name)).map_err(|Torn| {
             Error::new(Kind::Undecided, "two sites say that they are this person's home")
                 .hint("run domicile verify")
-        })
+        })?;
+        // Whoever is found is at home there, whatever a site that does not answer would say; whom
+        // none of the others knows may be there.
+        match (home, away) {
+            (None, Some(away)) => Err(away),
+            (home, _) => Ok(home),
+        }
     }
 
     async fn owners(
@@ -64,10 +79,23 @@ impl Sites for Journals {
         columns: &[String],
         values: &[String],
     ) -> Result<Vec<String>> {
-        let asked = self.residents.iter().map(|site| site.owners(table, columns, values));
-        let found = try_join_all(asked).await.map_err(away)?;
-        let mut owners: Vec<String> =
-            found.into_iter().flatten().map(|subject| subject.as_str().to_owned()).collect();
+        let asked = self.residents.iter();
+        let asked = asked.map(|site| in_time(site, site.owners(table, columns, values)));
+        let mut owners = Vec::new();
+        let mut away = None;
+        for found in join_all(asked).await {
+            match found {
+                Ok(found) => {
+                    owners.extend(found.iter().map(|subject| subject.as_str().to_owned()));
+                }
+                // What none of the others has may be there.
+                Err(error) => away = Some(error),
+            }
+        }
+        if let Some(away) = away.filter(|error| owners.is_empty() || error.kind() != Kind::SiteAway)
+        {
+            return Err(away);
+        }
         owners.sort();
         owners.dedup();
         Ok(owners)
@@ -78,7 +106,7 @@ impl Sites for Journals {
     }
 
     async fn settle(&self, subject: &str, site: SiteAt) -> Result<()> {
-        let said = self.everywhere(subject).await?;
+        let (said, _) = self.everywhere(subject).await;
         let decided = said
             .iter()
             .filter_map(|said| said.entry.as_ref())
@@ -86,6 +114,22 @@ impl Sites for Journals {
         let Some(decided) = decided else { return Ok(()) };
         let subject = Subject::new(subject);
         self.residents[site].settle(decided.move_id, &subject).await.map_err(away)
+    }
+}
+
+/// How long a site may take to say where somebody is.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+async fn in_time<T>(
+    site: &Arc<dyn Residents>,
+    answer: impl Future<Output = domicile_store::Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(ANSWERS_WITHIN, answer).await {
+        Ok(answer) => answer.map_err(away),
+        Err(_) => Err(Error::new(
+            Kind::SiteAway,
+            format!("site {}: it does not say in time who is there", site.name()),
+        )),
     }
 }
 

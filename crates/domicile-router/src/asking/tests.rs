@@ -51,3 +51,64 @@ fn at_each_state_of_a_move_there_is_one_home() {
     assert_eq!(home_of(nothing(), nothing()), Ok(None));
     assert_eq!(home_of(said(true, None, "b"), said(true, Some(Resident), "a")), Err(Torn));
 }
+
+/// A site that answers, or does not.
+struct Site(&'static str, Option<Whereabouts>);
+
+#[async_trait]
+impl Residents for Site {
+    fn name(&self) -> &SiteName {
+        static NAMES: std::sync::LazyLock<[SiteName; 2]> =
+            std::sync::LazyLock::new(|| ["a", "b"].map(|name| name.parse().expect("a name")));
+        &NAMES[usize::from(self.0 == "b")]
+    }
+
+    async fn whereabouts(&self, _: &Subject) -> domicile_store::Result<Whereabouts> {
+        self.1.clone().ok_or_else(gone_away)
+    }
+
+    async fn owners(
+        &self,
+        _: usize,
+        _: &[String],
+        _: &[String],
+    ) -> domicile_store::Result<Vec<Subject>> {
+        let said = self.1.clone().ok_or_else(gone_away)?;
+        Ok(said.is_here.then(|| Subject::new("1")).into_iter().collect())
+    }
+
+    async fn settle(&self, _: MoveId, _: &Subject) -> domicile_store::Result<()> {
+        Ok(())
+    }
+
+    async fn news(&self) -> domicile_store::Result<domicile_store::NewsStream> {
+        Err(gone_away())
+    }
+}
+
+fn gone_away() -> domicile_store::Error {
+    domicile_store::Error::new(domicile_store::Kind::RetryLater, "the site is away")
+}
+
+#[tokio::test]
+async fn a_site_that_is_away_hides_only_those_whom_no_other_knows() {
+    let journals = |a, b| {
+        let sites: Vec<Arc<dyn Residents>> = vec![Arc::new(Site("a", a)), Arc::new(Site("b", b))];
+        Journals::new(sites, Box::new(|_| None), 0)
+    };
+    let here = || Some(said(true, None, "b"));
+    let moved = || Some(said(true, Some(State::Moved), "b"));
+    let not_here = || Some(said(false, None, "b"));
+    for (a, b, site) in [(here(), None, 0), (None, here(), 1), (moved(), None, 1)] {
+        let found = journals(a, b).home("1").await;
+        assert_eq!(found.ok().flatten().map(|home| home.site), Some(site));
+    }
+    let unknown = journals(not_here(), None).home("1").await;
+    assert_eq!(unknown.err().map(|error| error.kind()), Some(Kind::SiteAway));
+    assert_eq!(journals(not_here(), not_here()).home("1").await.ok(), Some(None));
+    let columns = ["id".to_owned()];
+    let owners = async |a, b| journals(a, b).owners(0, &columns, &columns).await;
+    assert_eq!(owners(here(), None).await.ok(), Some(vec!["1".to_owned()]));
+    let unknown = owners(not_here(), None).await;
+    assert_eq!(unknown.err().map(|error| error.kind()), Some(Kind::SiteAway));
+}
