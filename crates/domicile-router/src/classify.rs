@@ -113,6 +113,18 @@ pub struct Statement {
     pub subject: Option<String>,
 }
 
+impl Statement {
+    /// Whether it ends a transaction whose changes stay.
+    pub fn commits(&self) -> bool {
+        matches!(self.command, Command::Transaction(Transaction::Commit { .. }))
+    }
+
+    /// Whether it ends a transaction.
+    pub fn ends_transaction(&self) -> bool {
+        matches!(&self.command, Command::Transaction(what) if what.ends())
+    }
+}
+
 /// Why a text cannot be read at all. PostgreSQL will say more of what it refuses itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {

@@ -3,7 +3,7 @@
 use crate::cancel::Sessions;
 use crate::error::{Error, Kind, Result};
 use crate::scram::{self, Verifier};
-use crate::session::{Session, is_utf8};
+use crate::session::{Session, check_setting};
 use crate::settings::Settings;
 use crate::stream::{Stream, Unused};
 use crate::wire::{
@@ -20,6 +20,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsStream};
+
+/// How long to wait after a connection could not be accepted.
+const ACCEPTS_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// How long a client may take to say who it is.
 const ENTERS_WITHIN: Duration = Duration::from_secs(60);
@@ -65,7 +68,7 @@ impl Entrance {
                 Err(error) => {
                     // Too many open files, say: those who are here go on.
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPTS_AGAIN_AFTER).await;
                     continue;
                 }
             };
@@ -167,9 +170,7 @@ impl Entrance {
             .hint(format!("the router serves the database {}", self.shared.database)));
         }
         let settings = settings(startup)?;
-        let lease = worker.pool(self.shared.nearest, user).take(&settings).await?;
-        let statuses = lease.server.statuses.clone();
-        lease.give_back();
+        let statuses = self.statuses(worker, user, &settings).await?;
         let mut bytes = Vec::new();
         frame(&mut bytes, b'R', |to| to.extend([0; 4]));
         for (name, value) in statuses {
@@ -193,6 +194,25 @@ impl Entrance {
         ready_for_query(&mut bytes, b'I');
         client.send(&bytes).await?;
         Ok((process, Begun { user, settings, running }))
+    }
+
+    /// What the nearest site tells of its settings, or another where that one is away.
+    async fn statuses(
+        &self,
+        worker: &Worker,
+        user: usize,
+        settings: &Settings,
+    ) -> Result<Vec<(String, String)>> {
+        let nearest = self.shared.nearest;
+        let others = (0..self.shared.sites.len()).filter(|site| *site != nearest);
+        let first = worker.pool(nearest, user).statuses(settings).await;
+        let Err(away) = first else { return first };
+        for site in others {
+            if let Ok(statuses) = worker.pool(site, user).statuses(settings).await {
+                return Ok(statuses);
+            }
+        }
+        Err(away)
     }
 
     async fn authenticate(
@@ -320,13 +340,13 @@ fn settings(startup: &Startup) -> Result<Settings> {
                     .with_code("0A000"));
             }
             "options" => options(value, &mut settings)?,
-            "client_encoding" if !is_utf8(value) => {
-                return Err(
-                    Error::new(Kind::Client, "the router speaks UTF-8 only").with_code("22023")
-                );
-            }
             name if name.starts_with("_pq_.") => {}
             name => settings.set(name, Some(value)),
+        }
+    }
+    for name in ["client_encoding", "standard_conforming_strings"] {
+        if let Some(value) = settings.get(name) {
+            check_setting(name, value)?;
         }
     }
     Ok(settings)

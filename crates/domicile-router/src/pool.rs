@@ -16,6 +16,8 @@ pub(crate) struct Pool {
     /// One permit for each connection that may be in use.
     permits: std::sync::Arc<Semaphore>,
     waits_at_most: Duration,
+    /// What the site told of its settings when a connection was opened last.
+    statuses: RefCell<Vec<(String, String)>>,
 }
 
 /// A connection in use. Dropping it closes the connection: only [`Lease::give_back`] keeps it.
@@ -38,6 +40,7 @@ impl Pool {
             idle: RefCell::default(),
             permits: std::sync::Arc::new(Semaphore::new(size)),
             waits_at_most: waits,
+            statuses: RefCell::default(),
         })
     }
 
@@ -60,9 +63,24 @@ impl Pool {
         };
         let server = match idle.filter(Server::is_quiet) {
             Some(server) => server,
-            None => self.site.open(&self.account).await?,
+            None => {
+                let mut server = self.site.open(&self.account).await?;
+                *self.statuses.borrow_mut() = std::mem::take(&mut server.statuses);
+                server
+            }
         };
         Ok(Lease { server, pool: self.clone(), _permit: permit })
+    }
+
+    /// What the site tells of its settings, asked for where no connection was opened yet.
+    pub(crate) async fn statuses(
+        self: &Rc<Self>,
+        settings: &Settings,
+    ) -> Result<Vec<(String, String)>> {
+        if self.statuses.borrow().is_empty() {
+            self.take(settings).await?.give_back();
+        }
+        Ok(self.statuses.borrow().clone())
     }
 
     /// How to reach the site.

@@ -76,6 +76,8 @@ pub struct Relay {
     shown: Option<Vec<u8>>,
     /// How many statements the server has prepared.
     prepared: usize,
+    /// How many of its own `Parse` messages the client knows to have succeeded.
+    parsed: usize,
 }
 
 /// Messages longer than this go on as they arrive.
@@ -113,6 +115,11 @@ impl Relay {
     /// fails.
     pub fn prepared(&self) -> usize {
         self.prepared
+    }
+
+    /// How many `Parse` messages of the client's have succeeded, those that were spared included.
+    pub fn parsed(&self) -> usize {
+        self.parsed
     }
 
     /// Passes the error on that [`Step::Failed`] showed.
@@ -170,6 +177,7 @@ impl Relay {
     fn spare(&mut self, to: &mut Vec<u8>) {
         while let Some(Expected::Spared(bytes)) = self.expected.front() {
             to.extend(bytes);
+            self.parsed += usize::from(bytes.first() == Some(&b'1'));
             self.expected.pop_front();
         }
     }
@@ -210,6 +218,7 @@ impl Relay {
                 }
                 self.prepared += usize::from(frame.tag == b'1');
                 if is_for_client {
+                    self.parsed += usize::from(frame.tag == b'1');
                     self.answered |= matches!(frame.tag, b'D' | b'C' | b'I' | b's' | b'G' | b'H');
                     to.extend(frame.whole);
                 }

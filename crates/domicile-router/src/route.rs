@@ -22,8 +22,13 @@ pub(crate) enum Who {
     Person(String),
     /// Whoever owns the rows with these values.
     OwnerOf { table: Place, columns: Vec<String>, values: Vec<String> },
-    /// A new person, with what is known of the row.
-    New(Vec<(String, Option<String>)>),
+    /// A new person.
+    New {
+        /// What is known of the row.
+        row: Vec<(String, Option<String>)>,
+        /// Whoever has that key already, where the row names it: they stay where they are.
+        already: Option<Box<Who>>,
+    },
 }
 
 /// What statements that run together need.
@@ -94,7 +99,11 @@ impl Needs {
             }
         }
         for sign_up in &about.sign_ups {
-            self.who.push(Who::New(row(schema, sign_up, values)));
+            let already = match key_of(schema, sign_up) {
+                Some(handle) => who(schema, &handle, values)?.map(Box::new),
+                None => None,
+            };
+            self.who.push(Who::New { row: row(schema, sign_up, values), already });
         }
         Ok(())
     }
@@ -116,13 +125,18 @@ impl Needs {
         }
         for who in &self.who {
             match who {
-                Who::Person(subject) => at.add_person(homes, subject).await?,
-                Who::OwnerOf { table, columns, values } => {
-                    for subject in homes.sites().owners(*table, columns, values).await? {
-                        at.add_person(homes, &subject).await?;
+                Who::New { row, already } => {
+                    let is_known = match already {
+                        Some(already) => at.add_who(homes, already).await?,
+                        None => false,
+                    };
+                    if !is_known {
+                        at.add(homes.sites().place(row))?;
                     }
                 }
-                Who::New(row) => at.add(homes.sites().place(row))?,
+                who => {
+                    at.add_who(homes, who).await?;
+                }
             }
         }
         Ok(match at.site {
@@ -156,19 +170,46 @@ impl Found {
             .hint("ask for each person by themselves, and for rows of nobody on their own"))
     }
 
-    async fn add_person(&mut self, homes: &Homes, subject: &str) -> Result<()> {
-        if self.people.iter().any(|known| known == subject) {
-            return Ok(());
+    /// Adds somebody who has a home; says whether there is such a person.
+    async fn add_who(&mut self, homes: &Homes, who: &Who) -> Result<bool> {
+        match who {
+            Who::Person(subject) => self.add_person(homes, subject).await,
+            Who::OwnerOf { table, columns, values } => {
+                let mut is_known = false;
+                for subject in homes.sites().owners(*table, columns, values).await? {
+                    is_known |= self.add_person(homes, &subject).await?;
+                }
+                Ok(is_known)
+            }
+            Who::New { .. } => Ok(false),
         }
-        // Whom no site knows has no rows anywhere: any site says so.
-        let Some(home) = homes.find(subject).await? else { return Ok(()) };
+    }
+
+    /// Whom no site knows has no rows anywhere: any site says so.
+    async fn add_person(&mut self, homes: &Homes, subject: &str) -> Result<bool> {
+        if self.people.iter().any(|known| known == subject) {
+            return Ok(true);
+        }
+        let Some(home) = homes.find(subject).await? else { return Ok(false) };
         self.add(home.site)?;
         self.people.push(subject.to_owned());
         if home.is_under_way {
             self.under_way.push(subject.to_owned());
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+/// The root's row with a new person's key; `None` where the row does not name the whole of it.
+fn key_of(schema: &Schema, sign_up: &SignUp) -> Option<Handle> {
+    let root = schema.table(schema.root());
+    let named = |column: &String| sign_up.row.iter().find(|(name, _)| name == column);
+    let values = root.primary_key().iter().map(|column| Some(named(column)?.1.clone()));
+    Some(Handle {
+        table: schema.root(),
+        columns: root.primary_key().to_vec(),
+        values: values.collect::<Option<_>>()?,
+    })
 }
 
 /// Whom a handle means; `None` where a value is NULL, which no row equals.

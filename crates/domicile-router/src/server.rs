@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::prepared::Remembered;
 use crate::settings::Settings;
-use crate::stream::{Stream, Unused};
+use crate::stream::{Stream, Unsent, Unused};
 use crate::wire::{Cancel, Frame, Frames, Notice, ParameterStatus, Startup, frame};
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{self, ChannelBinding, ScramSha256};
@@ -50,6 +50,7 @@ const OPENS_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Server {
     pub(crate) stream: Stream,
     pub(crate) unused: Unused,
+    pub(crate) unsent: Unsent,
     /// What cancels what runs here.
     pub(crate) cancel: Cancel,
     /// What the site told of its settings.
@@ -61,9 +62,10 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Whether the other end is there and has said nothing that nobody asked for.
+    /// Whether the other end is there, has been told everything and has said nothing that nobody
+    /// asked for.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.unused.bytes().is_empty() && self.stream.is_quiet()
+        self.unused.bytes().is_empty() && self.unsent.is_sent() && self.stream.is_quiet()
     }
 }
 
@@ -265,6 +267,7 @@ impl Opening<'_> {
         Ok(Server {
             stream: self.stream,
             unused: self.unused,
+            unsent: Unsent::default(),
             cancel,
             statuses,
             applied: Settings::default(),

@@ -8,8 +8,7 @@ mod remote;
 mod saying;
 
 use crate::cancel::Running;
-use crate::classify::Transaction::Savepoint;
-use crate::classify::{Command, Statement, Unreadable};
+use crate::classify::{self, Command, Statement, Unreadable};
 use crate::error::{Error, Kind, Result};
 use crate::homes::SiteAt;
 use crate::pool::Lease;
@@ -20,7 +19,7 @@ use crate::stream::{Stream, Unused};
 use crate::wire::{Bind, Frames, error_response, ready_for_query};
 use crate::worker::Worker;
 use batch::{Batch, Part, Statements};
-pub(crate) use meaning::is_utf8;
+pub(crate) use meaning::check_setting;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
@@ -50,7 +49,12 @@ pub(crate) struct Session {
     is_unsure: bool,
     /// After an error nothing is done up to the next `Sync`.
     skips_to_sync: bool,
+    /// How far what the client said was looked at for the end of a batch.
+    seen: usize,
 }
+
+/// So much a client may say before it waits for an answer.
+const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The transaction that the client is in, as the client sees it.
 #[derive(Debug, Default)]
@@ -70,11 +74,44 @@ struct Transaction {
     subject: Option<Option<String>>,
     /// Where it looks for tables, where it says so itself, or that it looks where others do.
     search_path: Option<Option<String>>,
-    /// Whether what it has set may have been taken back by parts.
-    has_savepoints: bool,
+    savepoints: Vec<Savepoint>,
+}
+
+/// What a transaction had set when a savepoint was made.
+#[derive(Debug)]
+struct Savepoint {
+    name: String,
+    settings: usize,
+    subject: Option<Option<String>>,
+    search_path: Option<Option<String>>,
 }
 
 impl Transaction {
+    /// Notes a savepoint, the end of one, or that what was set since is set back.
+    fn note_savepoint(&mut self, what: &classify::Transaction) {
+        use classify::Transaction::{Release, RollbackTo, Savepoint as Make};
+        let (Make(name) | Release(name) | RollbackTo(name)) = what else { return };
+        if matches!(what, Make(_)) {
+            self.savepoints.push(Savepoint {
+                name: name.clone(),
+                settings: self.settings.len(),
+                subject: self.subject.clone(),
+                search_path: self.search_path.clone(),
+            });
+            return;
+        }
+        let Some(at) = self.savepoints.iter().rposition(|made| made.name == *name) else { return };
+        if matches!(what, Release(_)) {
+            self.savepoints.truncate(at);
+            return;
+        }
+        self.savepoints.truncate(at + 1);
+        let made = &self.savepoints[at];
+        self.settings.truncate(made.settings);
+        self.subject.clone_from(&made.subject);
+        self.search_path.clone_from(&made.search_path);
+    }
+
     fn status(&self) -> u8 {
         match (self.is_open, self.has_failed) {
             (false, _) => b'I',
@@ -108,6 +145,7 @@ impl Session {
             commit_failed: false,
             is_unsure: false,
             skips_to_sync: false,
+            seen: 0,
         }
     }
 
@@ -133,8 +171,14 @@ impl Session {
     /// Waits for messages up to where the client waits: how many bytes; `None` where it left.
     async fn next_batch(&mut self) -> Result<Option<usize>> {
         loop {
-            if let Some(end) = batch::end(self.unused.bytes()).map_err(batch::broken)? {
-                return Ok(Some(end));
+            let end = batch::end(self.unused.bytes(), &mut self.seen).map_err(batch::broken)?;
+            if end.is_some() {
+                return Ok(end);
+            }
+            if self.unused.bytes().len() > BATCH_BYTES_MAX {
+                return Err(Error::new(Kind::Client, "the client says too much at a time")
+                    .with_code("54000")
+                    .ends_session());
             }
             self.unused.rest();
             // A connection that is held must not end unnoticed while its client thinks.
@@ -185,24 +229,35 @@ impl Session {
             return self.skip(length).await;
         }
         let bytes = &self.unused.bytes()[..length];
-        let Some(batch) = Batch::read(bytes, &mut self.statements, &read)? else {
+        let Some(mut batch) = Batch::read(bytes, &mut self.statements, &read)? else {
             return Ok(false);
         };
-        self.refuse_settings(&batch)?;
+        let done = self.run_batch(&mut batch).await;
+        if done.is_err() {
+            batch.take_back(&mut self.statements, 0);
+        }
+        done.map(|()| true)
+    }
+
+    async fn run_batch(&mut self, batch: &mut Batch) -> Result<()> {
+        self.refuse_settings(batch)?;
         if self.transaction.has_failed {
-            self.only_ends(&batch)?;
-            self.leave_failed(&batch).await?;
-            if statements_of(&batch).next().is_none() {
-                self.answer_locally(&batch)?;
-                return Ok(true);
+            self.only_ends(batch)?;
+            self.leave_failed(batch).await?;
+            if statements_of(batch).next().is_none() {
+                return self.answer_locally(batch);
             }
         }
-        if self.is_ours_alone(&batch) || (self.lease.is_none() && self.is_local(&batch)) {
-            self.answer_locally(&batch)?;
-            return Ok(true);
+        if self.is_ours_alone(batch) || (self.lease.is_none() && self.is_local(batch)) {
+            return self.answer_locally(batch);
         }
-        self.run_at_site(&batch).await?;
-        Ok(true)
+        let commits = statements_of(batch).any(Statement::commits);
+        if self.lease.is_none() && commits && self.transaction.prelude.len() > 1 {
+            self.catch_up().await?;
+        }
+        // What only prepares leaves nothing behind: it must not decide where a transaction is.
+        batch.is_closed_here = self.lease.is_none() && !batch.ends() && batch.only_prepares();
+        self.run_at_site(batch).await
     }
 
     /// What follows an error up to `Sync` is not looked at.
@@ -230,7 +285,8 @@ impl Session {
             _ => &[],
         });
         let mut mentioned = mentioned.map(|statement| &statement.command);
-        let ends = mentioned.all(|command| matches!(command, Command::Transaction(t) if t.ends()));
+        let ends =
+            mentioned.all(|command| matches!(command, Command::Transaction(t) if t.ends_failure()));
         if ends {
             return Ok(());
         }
@@ -243,8 +299,7 @@ impl Session {
 
     /// A transaction that failed here and not at its site cannot commit there.
     async fn leave_failed(&mut self, batch: &Batch) -> Result<()> {
-        let is_end = |statement: &Statement| matches!(&statement.command, Command::Transaction(what) if *what != Savepoint);
-        match statements_of(batch).any(is_end) {
+        match statements_of(batch).any(Statement::ends_transaction) {
             true => self.abandon().await,
             false => Ok(()),
         }

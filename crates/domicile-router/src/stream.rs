@@ -2,10 +2,11 @@
 
 use futures_util::FutureExt as _;
 use socket2::SockRef;
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
@@ -127,4 +128,69 @@ impl Unused {
         self.bytes.reserve(READ_BYTES);
         Ok(stream.read_buf(&mut self.bytes).await? > 0)
     }
+}
+
+/// Bytes that are still to be written, while whoever gets them may be busy writing too.
+#[derive(Debug, Default)]
+pub(crate) struct Unsent {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Unsent {
+    /// Adds bytes.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+    }
+
+    /// Whether everything is on its way.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn poll_send(
+        &mut self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.start < self.bytes.len() {
+            let rest = &self.bytes[self.start..];
+            match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.start += count,
+            }
+        }
+        ready!(Pin::new(stream).poll_flush(context))?;
+        self.bytes.clear();
+        self.bytes.shrink_to(READ_BYTES);
+        self.start = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What came of a look at both directions of a connection.
+pub(crate) enum Exchanged {
+    /// Everything is sent.
+    Sent,
+    /// Bytes have come.
+    Arrived,
+    /// The other end has closed the connection.
+    Ended,
+}
+
+/// Sends what is unsent and reads what comes, whichever goes on first: the other end may read
+/// nothing more before somebody reads what it has to say. May be dropped at any time.
+pub(crate) async fn exchange(
+    stream: &mut Stream,
+    unsent: &mut Unsent,
+    unused: &mut Unused,
+) -> io::Result<Exchanged> {
+    poll_fn(|context| {
+        if !unsent.is_sent() && unsent.poll_send(stream, context)?.is_ready() {
+            return Poll::Ready(Ok(Exchanged::Sent));
+        }
+        let read = ready!(pin!(unused.read(stream)).poll(context))?;
+        Poll::Ready(Ok(if read { Exchanged::Arrived } else { Exchanged::Ended }))
+    })
+    .await
 }

@@ -7,6 +7,7 @@ use crate::prepared::Prepared;
 use crate::schema::Schema;
 use crate::scram::Verifier;
 use crate::server::{Account, SiteAddress};
+use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -51,14 +52,15 @@ pub struct Shared {
     pub waits_for_move: Duration,
 }
 
-/// So many texts are kept with what they were read as.
+/// So many texts are kept with what they were read as, and so many bytes of them.
 const TEXTS_MAX: usize = 4096;
+const TEXT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What the sessions of one thread share.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pools: RefCell<HashMap<(SiteAt, usize), Rc<Pool>>>,
-    read: RefCell<Cache<Text, Rc<Prepared>>>,
+    read: RefCell<Cache<Text, Rc<Prepared>, Length>>,
     last_number: Cell<u64>,
 }
 
@@ -70,12 +72,22 @@ struct Text {
     search_path: Vec<String>,
 }
 
+#[derive(Clone)]
+struct Length;
+
+impl Weighter<Text, Rc<Prepared>> for Length {
+    fn weight(&self, text: &Text, _: &Rc<Prepared>) -> u64 {
+        // What is made of a text is about as long, and no text is shorter than this.
+        u64::try_from(text.text.len()).unwrap_or(u64::MAX).max(TEXT_BYTES_MAX / TEXTS_MAX as u64)
+    }
+}
+
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Rc<Worker> {
         Rc::new(Worker {
             shared,
             pools: RefCell::default(),
-            read: RefCell::new(Cache::new(TEXTS_MAX)),
+            read: RefCell::new(Cache::with_weighter(TEXTS_MAX, TEXT_BYTES_MAX, Length)),
             last_number: Cell::new(0),
         })
     }

@@ -19,7 +19,8 @@ impl Reading<'_> {
     ) -> Result<Outputs> {
         self.with(insert.with_clause.as_ref(), outer)?;
         let (named, place) = self.target(insert.relation.as_ref(), true)?;
-        let columns = self.insert_columns(place, &insert.cols);
+        let relation = insert.relation.as_ref().map_or("", |relation| relation.relname.as_str());
+        let columns = self.insert_columns(place, relation, &insert.cols)?;
         let query = insert.select_stmt.as_ref().and_then(|query| query.node.as_ref());
         match query {
             Some(NodeEnum::SelectStmt(select)) if !select.values_lists.is_empty() => {
@@ -72,15 +73,27 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn insert_columns(&self, place: Place, written: &[Node]) -> Vec<String> {
+    fn insert_columns(
+        &self,
+        place: Place,
+        relation: &str,
+        written: &[Node],
+    ) -> Result<Vec<String>> {
+        let table = self.schema.table(place);
+        if written.is_empty() && table.name != relation {
+            // A partition may have them in another order.
+            return Undecided::because(format!(
+                "it does not say which columns of {relation} it writes"
+            ));
+        }
         if written.is_empty() {
-            return self.schema.table(place).columns.clone();
+            return Ok(table.columns.clone());
         }
         let names = written.iter().map(|node| match &node.node {
             Some(NodeEnum::ResTarget(target)) => target.name.clone(),
             _ => String::new(),
         });
-        names.collect()
+        Ok(names.collect())
     }
 
     /// A row that is written: whose it will be.
@@ -113,7 +126,7 @@ impl Reading<'_> {
                         edge.columns.join(", ")
                     ));
                 };
-                self.belongs_to(edge.parent, &edge.parent_columns.clone(), terms);
+                self.belongs_to(edge.parent, &edge.parent_columns, terms);
                 Ok(())
             }
         }
@@ -208,10 +221,18 @@ impl Reading<'_> {
         Ok((named(table.alias.as_ref(), &table.relname, Behind::Range(range, place)), place))
     }
 
-    /// Rows that are given to somebody else concern that person too.
+    /// Rows that are given to somebody else concern that person too, and so does a person's new key:
+    /// whoever has it already.
     fn given_away(&mut self, place: Place, targets: &[Node], scope: &Scope<'_>) -> Result<()> {
         let schema = self.schema;
-        let Kind::Owned(edge) = &schema.table(place).kind else { return Ok(()) };
+        let (parent, parent_columns, columns) = match &schema.table(place).kind {
+            Kind::Owned(edge) => (edge.parent, &edge.parent_columns[..], &edge.columns[..]),
+            Kind::Root => {
+                let key = schema.table(place).primary_key();
+                (place, key, key)
+            }
+            _ => return Ok(()),
+        };
         if self.gives_away(place, targets).is_none() {
             return Ok(());
         }
@@ -219,10 +240,10 @@ impl Reading<'_> {
             let target = targets.iter().filter_map(as_target).find(|t| t.name == *column)?;
             self.term(target.val.as_deref()?, scope)
         };
-        let terms: Option<Vec<Term>> = edge.columns.iter().map(written).collect();
+        let terms: Option<Vec<Term>> = columns.iter().map(written).collect();
         match terms {
             Some(terms) => {
-                self.belongs_to(edge.parent, &edge.parent_columns.clone(), terms);
+                self.belongs_to(parent, parent_columns, terms);
                 Ok(())
             }
             None => Undecided::because(format!(

@@ -1,12 +1,15 @@
 //! Walks through expressions for the queries and functions inside them.
 
 use super::query::Reading;
-use super::scope::Scope;
+use super::scope::{Behind, Scope};
 use super::{Undecided, functions};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{FuncCall, Node, WindowDef};
+use pg_query::protobuf::{ColumnRef, FuncCall, Node, WindowDef};
 
 type Result<T, E = Undecided> = std::result::Result<T, E>;
+
+/// Columns that every table has.
+const SYSTEM_COLUMNS: [&str; 6] = ["ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"];
 
 impl Reading<'_> {
     pub(super) fn expressions<'n>(
@@ -22,18 +25,39 @@ impl Reading<'_> {
     pub(super) fn expression(&mut self, node: &Node, scope: &Scope<'_>) -> Result<()> {
         let Some(node) = &node.node else { return Ok(()) };
         match node {
-            NodeEnum::ColumnRef(_)
-            | NodeEnum::ParamRef(_)
+            NodeEnum::ColumnRef(column) => self.column_or_function(column, scope),
+            NodeEnum::ParamRef(_)
             | NodeEnum::AConst(_)
             | NodeEnum::AStar(_)
             | NodeEnum::String(_)
             | NodeEnum::SqlvalueFunction(_)
             | NodeEnum::SetToDefault(_)
             | NodeEnum::CurrentOfExpr(_) => Ok(()),
+            NodeEnum::AIndirection(part) if !super::query::words(&part.indirection).is_empty() => {
+                Undecided::because("it takes a part of a row by name, which may call a function")
+            }
             NodeEnum::SubLink(link) => self.sub_link(link, scope),
             NodeEnum::FuncCall(call) => self.function(call, scope),
             NodeEnum::WindowDef(window) => self.window(window, scope),
             other => self.expressions(parts(other)?, scope),
+        }
+    }
+
+    /// `u.name` of a `u` without such a column calls the function `name(u)`.
+    fn column_or_function(&self, column: &ColumnRef, scope: &Scope<'_>) -> Result<()> {
+        let words = super::query::words(&column.fields);
+        let [.., qualifier, name] = &words[..] else { return Ok(()) };
+        let is_column = match scope.behind(qualifier) {
+            Some(Behind::Range(_, place)) => {
+                self.schema.table(*place).columns.contains(name)
+                    || SYSTEM_COLUMNS.contains(&name.as_str())
+            }
+            Some(Behind::Derived(columns)) => columns.iter().any(|(column, _)| column == name),
+            Some(Behind::Unknown) | None => true,
+        };
+        match is_column || self.schema.allows_function("public", name) {
+            true => Ok(()),
+            false => Undecided::because(format!("{qualifier} has no column {name}")),
         }
     }
 

@@ -121,9 +121,21 @@ impl Reading<'_> {
     fn table(&mut self, table: &RangeVar) -> Result<Named> {
         let alias = table.alias.as_ref();
         if table.schemaname.is_empty()
-            && let Some(common) = self.common.iter().rev().find(|c| c.name == table.relname)
+            && let Some(common) = self.common.iter_mut().rev().find(|c| c.name == table.relname)
         {
-            return Ok(named(alias, &table.relname, common.behind.clone()));
+            let behind = common.behind.clone();
+            if std::mem::replace(&mut common.is_used, true)
+                && let Behind::Derived(columns) = &behind
+            {
+                for (_, term) in columns {
+                    if let Some(Term::Column(range, _)) = term
+                        && let Some(mention) = self.mentions.get_mut(*range)
+                    {
+                        mention.is_of_many = true;
+                    }
+                }
+            }
+            return Ok(named(alias, &table.relname, behind));
         }
         let behind = match self.mention(table, false)? {
             Some((range, place)) => Behind::Range(range, place),
@@ -138,10 +150,16 @@ impl Reading<'_> {
         table: &RangeVar,
         is_new: bool,
     ) -> Result<Option<(RangeId, Place)>> {
-        if is_of_the_system(table) {
-            return Ok(None);
-        }
         let place = self.schema.find(&table.schemaname, &table.relname, self.search_path);
+        if is_of_the_system(table) {
+            return match place {
+                None => Ok(None),
+                Some(_) => Undecided::because(format!(
+                    "{} may be a catalog of PostgreSQL or a table of that name",
+                    table.relname
+                )),
+            };
+        }
         let Some(place) = place else {
             return Undecided::because(format!(
                 "{} is no table that the router knows",
@@ -156,13 +174,12 @@ impl Reading<'_> {
                 return Ok(Some((NOBODYS, place)));
             }
         }
-        self.mentions.push(Mention { place, is_new });
+        self.mentions.push(Mention { place, is_new, is_of_many: false });
         Ok(Some((self.mentions.len() - 1, place)))
     }
 }
 
 fn is_of_the_system(table: &RangeVar) -> bool {
     matches!(table.schemaname.as_str(), "pg_catalog" | "information_schema")
-        // Without a schema `pg_catalog` comes first, and no other table may be called so.
         || (table.schemaname.is_empty() && table.relname.starts_with("pg_"))
 }

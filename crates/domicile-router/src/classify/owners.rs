@@ -121,7 +121,9 @@ impl<'a> Owners<'a> {
         other: RangeId,
         others: &[String],
     ) -> bool {
+        let is_of_many = |range: RangeId| self.mentions[range].is_of_many;
         !columns.is_empty()
+            && (columns.len() == 1 || !(is_of_many(range) || is_of_many(other)))
             && columns.iter().zip(others).all(|(column, other_column)| {
                 let target = Term::Column(other, other_column.clone());
                 self.equals(range, column).any(|term| *term == target)

@@ -16,6 +16,9 @@ pub(super) struct Mention {
     pub(super) place: Place,
     /// A new row, whose owner is told by what is written, not by what is found.
     pub(super) is_new: bool,
+    /// It stands behind a name of `WITH` that is used more than once: what two of its columns equal
+    /// may be of two rows.
+    pub(super) is_of_many: bool,
 }
 
 /// Two values that are equal for every row that counts of these mentions.
@@ -249,6 +252,14 @@ impl<'a> Reading<'a> {
         outer: Option<&Scope<'_>>,
     ) -> Result<()> {
         let Some(with) = with else { return Ok(()) };
+        if with.recursive {
+            // Each may call those that come after it.
+            for common in &with.ctes {
+                if let Some(NodeEnum::CommonTableExpr(common)) = &common.node {
+                    self.common.push(Common::new(common.ctename.clone(), Behind::Unknown));
+                }
+            }
+        }
         for common in &with.ctes {
             let Some(NodeEnum::CommonTableExpr(common)) = &common.node else { continue };
             self.common_table(common, with.recursive, outer)?;
@@ -266,23 +277,17 @@ impl<'a> Reading<'a> {
         let Some(query) = common.ctequery.as_ref().and_then(|query| query.node.as_ref()) else {
             return Ok(());
         };
-        if recursive {
-            self.common.push(Common { name: name.clone(), behind: Behind::Unknown });
-        }
         let outputs = self.common_or_whole(query, outer)?;
-        if recursive {
-            self.common.pop();
-        }
         let behind = match common.aliascolnames.is_empty() && !recursive {
             true => derived(outputs),
             false => Behind::Unknown,
         };
-        self.common.push(Common { name, behind });
+        self.common.push(Common::new(name, behind));
         Ok(())
     }
 
     pub(super) fn add_mention(&mut self, place: Place) -> RangeId {
-        self.mentions.push(Mention { place, is_new: false });
+        self.mentions.push(Mention { place, is_new: false, is_of_many: false });
         self.mentions.len() - 1
     }
 

@@ -38,6 +38,13 @@ pub(super) struct Named {
 pub(super) struct Common {
     pub(super) name: String,
     pub(super) behind: Behind,
+    pub(super) is_used: bool,
+}
+
+impl Common {
+    pub(super) fn new(name: String, behind: Behind) -> Self {
+        Common { name, behind, is_used: false }
+    }
 }
 
 /// The names of one query, and those of the queries around it.
@@ -48,6 +55,12 @@ pub(super) struct Scope<'a> {
 }
 
 impl Scope<'_> {
+    /// What stands behind a name.
+    pub(super) fn behind(&self, name: &str) -> Option<&Behind> {
+        let found = self.names.iter().find(|named| named.name == name);
+        found.map(|named| &named.behind).or_else(|| self.outer?.behind(name))
+    }
+
     /// What a column means; `None` where it cannot be told.
     pub(super) fn column(
         &self,

@@ -5,6 +5,7 @@ use crate::schema::{Edge, Kind, Referrer, Table};
 
 const USERS: Place = 0;
 const POSTS: Place = 1;
+const LIKES: Place = 3;
 
 fn table(name: &str, kind: Kind, columns: &str, keys: &[&str]) -> Table {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -32,6 +33,8 @@ fn forum() -> Schema {
         columns: vec!["address_id".to_owned()],
         shared_columns: vec!["id".to_owned()],
     };
+    let both = || vec!["user_id".to_owned(), "post_id".to_owned()];
+    let of_a_like = Kind::Owned(Edge { parent: LIKES, columns: both(), parent_columns: both() });
     let tables = vec![
         table("users", Kind::Root, "id email country address_id", &["id", "email"]),
         table("posts", edge(USERS, "user_id"), "id user_id topic_id body", &["id"]),
@@ -40,6 +43,8 @@ fn forum() -> Schema {
         table("addresses", Kind::Shared(vec![referrer]), "id street", &["id"]),
         table("topics", Kind::Reference, "id title", &["id"]),
         table("jobs", Kind::Internal, "id payload", &["id"]),
+        table("visits", of_a_like, "user_id post_id at", &[]),
+        table("pg_jobs", Kind::Internal, "id", &["id"]),
     ];
     let partitions = [("public".to_owned(), "posts_2026".to_owned(), POSTS)];
     Schema::new(tables, partitions, vec!["public.slug".to_owned()])
@@ -203,7 +208,7 @@ fn several_people_are_each_named() {
     let text = "INSERT INTO posts (user_id, body) VALUES ($1, 'x'), ($2, 'y')";
     assert_eq!(people(text), ["users(id=$1)", "users(id=$2)"]);
     let text = "UPDATE users SET id = $2 WHERE id = $1";
-    assert_eq!(people(text), ["users(id=$1)"]);
+    assert_eq!(people(text), ["users(id=$1)", "users(id=$2)"]);
     let text = "INSERT INTO likes SELECT $1, p.id FROM posts p WHERE p.user_id = $2";
     assert_eq!(people(text), ["users(id=$2)", "users(id=$1)"]);
 }
@@ -218,11 +223,28 @@ fn rows_whose_new_owner_is_computed_are_not_written() {
         "INSERT INTO posts (user_id) VALUES (nextval('s'))",
         "INSERT INTO posts (id, user_id) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET user_id = $1",
         "INSERT INTO posts (id, user_id, topic_id) SELECT g.*, $1::int, $2::int FROM generate_series(1, 1) g",
+        "INSERT INTO posts_2026 VALUES (1, $1, 2, 'x')",
         "INSERT INTO addresses VALUES (1, 'Main Street')",
         "UPDATE addresses SET street = '' WHERE id = $1",
     ] {
         undecided(text);
     }
+}
+
+#[test]
+fn names_of_with_are_no_row_twice() {
+    let mine = "WITH mine AS (SELECT user_id, post_id FROM likes WHERE user_id = $1)";
+    let once =
+        "SELECT v.* FROM visits v JOIN mine m ON v.user_id = m.user_id AND v.post_id = m.post_id";
+    assert_eq!(people(&format!("{mine} {once}")), ["users(id=$1)"]);
+    let twice = "SELECT v.* FROM visits v JOIN mine m ON v.user_id = m.user_id \
+        JOIN mine n ON v.post_id = n.post_id";
+    undecided(&format!("{mine} {twice}"));
+    // One that stands after it hides the table.
+    undecided(
+        "WITH RECURSIVE a AS (SELECT c.* FROM comments c JOIN posts p ON c.post_id = p.id \
+         WHERE p.user_id = $1), posts AS (SELECT 1 AS id, 1 AS user_id) SELECT * FROM a",
+    );
 }
 
 #[test]
@@ -259,6 +281,9 @@ fn what_could_reach_anything_is_not_decided() {
         "SELECT pg_advisory_lock(1)",
         "SELECT other.lower(body) FROM posts WHERE user_id = $1",
         "SELECT * FROM view_of_users WHERE id = $1",
+        "SELECT u.secret FROM users u WHERE u.id = $1",
+        "SELECT (u).secret FROM users u WHERE u.id = $1",
+        "SELECT * FROM pg_jobs",
         "SELECT * FROM ROWS FROM (dblink('x', 'y')) AS t(a int)",
         "SELECT id INTO copy FROM users WHERE id = $1",
         "DO $$ BEGIN DELETE FROM users; END $$",
@@ -289,7 +314,14 @@ fn transactions_and_settings_are_told_apart() {
         Command::Transaction(Transaction::Commit { chain: true })
     );
     assert_eq!(command("ABORT"), Command::Transaction(Transaction::Rollback { chain: false }));
-    assert_eq!(command("ROLLBACK TO a"), Command::Transaction(Transaction::Savepoint));
+    let name = || "a".to_owned();
+    for (text, what) in [
+        ("SAVEPOINT a", Transaction::Savepoint(name())),
+        ("RELEASE A", Transaction::Release(name())),
+        ("ROLLBACK TO a", Transaction::RollbackTo(name())),
+    ] {
+        assert_eq!(command(text), Command::Transaction(what));
+    }
     let set = |name: &str, value: Option<&str>, is_local| {
         let (name, value) = (Some(name.to_owned()), value.map(str::to_owned));
         Command::Set(Set { name, value, is_local })

@@ -7,7 +7,7 @@ use pg_query::protobuf::{
 };
 
 /// What a statement does with the transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transaction {
     /// `BEGIN`, `START TRANSACTION`.
     Begin,
@@ -21,14 +21,23 @@ pub enum Transaction {
         /// Whether another one begins at once.
         chain: bool,
     },
-    /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`.
-    Savepoint,
+    /// `SAVEPOINT`, with its name.
+    Savepoint(String),
+    /// `RELEASE`, with the savepoint's name.
+    Release(String),
+    /// `ROLLBACK TO`, with the savepoint's name.
+    RollbackTo(String),
 }
 
 impl Transaction {
     /// Whether it ends a transaction, or takes a failed one back to where it had not failed.
-    pub fn ends(self) -> bool {
-        !matches!(self, Transaction::Begin)
+    pub fn ends_failure(&self) -> bool {
+        self.ends() || matches!(self, Transaction::RollbackTo(_))
+    }
+
+    /// Whether it ends a transaction.
+    pub fn ends(&self) -> bool {
+        matches!(self, Transaction::Commit { .. } | Transaction::Rollback { .. })
     }
 }
 
@@ -78,15 +87,16 @@ pub(super) fn read(node: &NodeEnum) -> Option<Command> {
 
 fn transaction(statement: &TransactionStmt) -> Option<Command> {
     let chain = statement.chain;
+    let name = || statement.savepoint_name.clone();
     Some(Command::Transaction(match statement.kind() {
         TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart => {
             Transaction::Begin
         }
         TransactionStmtKind::TransStmtCommit => Transaction::Commit { chain },
         TransactionStmtKind::TransStmtRollback => Transaction::Rollback { chain },
-        TransactionStmtKind::TransStmtSavepoint
-        | TransactionStmtKind::TransStmtRelease
-        | TransactionStmtKind::TransStmtRollbackTo => Transaction::Savepoint,
+        TransactionStmtKind::TransStmtSavepoint => Transaction::Savepoint(name()),
+        TransactionStmtKind::TransStmtRelease => Transaction::Release(name()),
+        TransactionStmtKind::TransStmtRollbackTo => Transaction::RollbackTo(name()),
         // Two-phase commit leaves a transaction that no session holds.
         _ => return None,
     }))

@@ -5,9 +5,9 @@ use super::batch::{Batch, Part, broken};
 use super::remote::{ARRIVING, CONFLICT, MOVED, moved};
 use crate::error::{Error, Kind, Result};
 use crate::pool::Lease;
-use crate::relay::{Relay, Step};
-use crate::wire::{Broken, Frames, Notice};
-use tokio::io::AsyncWriteExt as _;
+use crate::relay::{Expected, Relay, Step};
+use crate::stream::{Exchanged, exchange};
+use crate::wire::{Broken, Frames, Notice, frame};
 
 /// More of the answer than this goes to the client before the rest has come.
 const OUT_BYTES: usize = 32 * 1024;
@@ -28,9 +28,13 @@ impl Session {
         let mut relay = Relay::new();
         let mut bytes = Vec::new();
         let (added, evicts) = self.say(lease, batch, &mut relay, &mut bytes)?;
+        if batch.is_closed_here {
+            frame(&mut bytes, b'S', |_| {});
+            relay.expect(Expected::OurQuery);
+        }
         let mark = self.out.len();
         let mut has_failed = false;
-        self.send(lease, &bytes).await?;
+        lease.server.unsent.add(&bytes);
         while relay.is_waiting() {
             let mut out = std::mem::take(&mut self.out);
             let step = self.next_step(lease, &mut relay, &mut out).await;
@@ -43,6 +47,7 @@ impl Session {
                     self.is_unsure |= notice.code() == "0A000" || evicts;
                     let missing = added.iter().filter(|(nth, _)| *nth >= relay.prepared());
                     missing.for_each(|(_, number)| lease.server.prepared.forget(*number));
+                    let parsed = relay.parsed();
                     let is_new = !self.transaction.has_answered && !relay.has_answered();
                     if is_new
                         && batch.ends()
@@ -53,6 +58,7 @@ impl Session {
                         self.out.truncate(mark);
                         return Ok(End::Refused(notice));
                     }
+                    batch.take_back(&mut self.statements, parsed);
                     match notice.code() {
                         MOVED | ARRIVING => {
                             relay.drop_error();
@@ -110,11 +116,7 @@ impl Session {
             let may_speak = self.unused.bytes().len() < AHEAD_BYTES_MAX;
             tokio::select! {
                 biased;
-                read = lease.server.unused.read(&mut lease.server.stream) => match read {
-                    Ok(true) => {}
-                    Ok(false) => return Err(lease.site().away("it closed the connection").ends_session()),
-                    Err(error) => return Err(lease.site().lost(error).ends_session()),
-                },
+                exchanged = exchange_with(lease) => exchanged?,
                 read = self.unused.read(&mut self.client), if may_speak => {
                     if !matches!(read, Ok(true)) {
                         let (site, cancel) = (lease.site().clone(), lease.server.cancel.clone());
@@ -125,15 +127,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    pub(super) async fn send(&mut self, lease: &mut Lease, bytes: &[u8]) -> Result<()> {
-        let stream = &mut lease.server.stream;
-        let sent = async {
-            stream.write_all(bytes).await?;
-            stream.flush().await
-        };
-        sent.await.map_err(|error| lease.site().lost(error).ends_session())
     }
 
     /// Passes the client's rows on until it ends them. In the extended protocol the site takes no
@@ -160,7 +153,10 @@ impl Session {
             }
             let rows = bytes[..count].to_vec();
             self.unused.cut(batch.length, count);
-            self.send(lease, &rows).await?;
+            lease.server.unsent.add(&rows);
+            while !lease.server.unsent.is_sent() {
+                exchange_with(lease).await?;
+            }
             if is_last {
                 return Ok(());
             }
@@ -168,5 +164,15 @@ impl Session {
                 return Err(Error::new(Kind::Client, "the client left").ends_session());
             }
         }
+    }
+}
+
+/// Sends and reads, whichever goes on first.
+async fn exchange_with(lease: &mut Lease) -> Result<()> {
+    let server = &mut lease.server;
+    match exchange(&mut server.stream, &mut server.unsent, &mut server.unused).await {
+        Ok(Exchanged::Sent | Exchanged::Arrived) => Ok(()),
+        Ok(Exchanged::Ended) => Err(lease.site().away("it closed the connection").ends_session()),
+        Err(error) => Err(lease.site().lost(error).ends_session()),
     }
 }

@@ -39,15 +39,21 @@ pub(super) struct Batch {
     pub(super) parts: Vec<(Part, Range<usize>)>,
     /// How many bytes all of them have.
     pub(super) length: usize,
+    /// The statements that it prepares, by the client's names, in order.
+    pub(super) prepares: Vec<String>,
+    /// Whether a portal may be used after it.
+    pub(super) keeps_portals: bool,
+    /// Whether the router asks for the end, where the client wants only the answers so far.
+    pub(super) is_closed_here: bool,
 }
 
-/// The end of the messages up to where the client waits; `None` while they are not whole.
-pub(super) fn end(bytes: &[u8]) -> Result<Option<usize>, Broken> {
-    let mut at = 0;
-    while let Some(frame) = Frames::Frontend.first(&bytes[at..])? {
-        at += frame.whole.len();
+/// The end of the messages up to where the client waits; `None` while they are not whole. `seen` is
+/// how far they were looked at before, and is moved on.
+pub(super) fn end(bytes: &[u8], seen: &mut usize) -> Result<Option<usize>, Broken> {
+    while let Some(frame) = Frames::Frontend.first(&bytes[*seen..])? {
+        *seen += frame.whole.len();
         if matches!(frame.tag, b'Q' | b'S' | b'H' | b'X' | b'F') {
-            return Ok(Some(at));
+            return Ok(Some(std::mem::take(seen)));
         }
     }
     Ok(None)
@@ -68,30 +74,84 @@ pub(super) type Statements = HashMap<String, Rc<Prepared>>;
 
 impl Batch {
     /// Reads messages; what they prepare and close is noted in `statements`. `None` where the
-    /// client takes its leave.
+    /// client takes its leave. After an error nothing of them is prepared.
     pub(super) fn read(
         bytes: &[u8],
         statements: &mut Statements,
         read: &dyn Fn(&str, &[u8]) -> Rc<Prepared>,
     ) -> Result<Option<Batch>> {
         let mut batch = Batch::default();
-        while batch.length < bytes.len() {
-            let frame = Frames::Frontend.first(&bytes[batch.length..]).map_err(broken)?;
+        let is_whole = batch.read_all(bytes, statements, read);
+        if is_whole.is_err() {
+            batch.take_back(statements, 0);
+        }
+        Ok(is_whole?.then_some(batch))
+    }
+
+    fn read_all(
+        &mut self,
+        bytes: &[u8],
+        statements: &mut Statements,
+        read: &dyn Fn(&str, &[u8]) -> Rc<Prepared>,
+    ) -> Result<bool> {
+        let (mut binds, mut executes) = (0, 0);
+        while self.length < bytes.len() {
+            let frame = Frames::Frontend.first(&bytes[self.length..]).map_err(broken)?;
             let Some(frame) = frame else { break };
-            let start = batch.length;
-            batch.length += frame.whole.len();
-            if frame.tag == b'X' {
-                return Ok(None);
+            let start = self.length;
+            self.length += frame.whole.len();
+            match frame.tag {
+                b'X' => return Ok(false),
+                b'P' => {
+                    let name = Parse::read(&frame).map_err(broken)?.name;
+                    let part = read_part(&frame, statements, read)?;
+                    self.prepares.push(name.to_owned());
+                    self.parts.push((part, start..self.length));
+                    continue;
+                }
+                b'B' => {
+                    binds += 1;
+                    self.keeps_portals |= !Bind::read(&frame).map_err(broken)?.portal.is_empty();
+                }
+                b'E' => {
+                    executes += 1;
+                    self.keeps_portals |= Execute::read(&frame).map_err(broken)?.rows_max > 0;
+                }
+                _ => {}
             }
             let part = read_part(&frame, statements, read)?;
-            batch.parts.push((part, start..batch.length));
+            self.parts.push((part, start..self.length));
         }
-        Ok(Some(batch))
+        self.keeps_portals |= binds > executes;
+        Ok(true)
+    }
+
+    /// Forgets the statements that it prepares, but for the first so many.
+    pub(super) fn take_back(&self, statements: &mut Statements, but: usize) {
+        for name in self.prepares.iter().skip(but) {
+            statements.remove(name);
+        }
     }
 
     /// Whether the client waits for the end, and not only for answers so far.
     pub(super) fn ends(&self) -> bool {
         matches!(self.parts.last(), Some((Part::Sync | Part::Query(_), _)))
+    }
+
+    /// Whether it runs nothing, and tells only what statements take and give.
+    pub(super) fn only_prepares(&self) -> bool {
+        let mut parts = self.parts.iter().map(|(part, _)| part);
+        parts.all(|part| {
+            matches!(
+                part,
+                Part::Parse(_)
+                    | Part::DescribeStatement(_)
+                    | Part::CloseStatement
+                    | Part::ClosePortal
+                    | Part::Sync
+                    | Part::Flush
+            )
+        })
     }
 }
 

@@ -12,6 +12,15 @@ impl Session {
     /// Whether everything in a batch can be answered here, while no connection is held.
     pub(super) fn is_local(&self, batch: &Batch) -> bool {
         let mut is_open = self.transaction.is_open;
+        // A site must say whether what was put off can be done at all.
+        let is_put_off = self.transaction.prelude.len() > 1
+            || statements_of(batch).any(|s| matches!(&s.command, Command::Set(s) if !is_ours(s)));
+        if is_put_off
+            && statements_of(batch).any(Statement::commits)
+            && !self.transaction.has_failed
+        {
+            return false;
+        }
         batch.parts.iter().all(|(part, _)| match part {
             Part::Query(prepared) | Part::Bind(prepared) => is_local(prepared, &mut is_open),
             Part::Parse(prepared) | Part::DescribeStatement(prepared) => {
@@ -52,11 +61,13 @@ impl Session {
                     frame(&mut self.out, b't', |to| to.extend([0, 0]));
                     frame(&mut self.out, b'n', |_| {});
                 }
-                Part::DescribePortal => frame(&mut self.out, b'n', |_| {}),
-                Part::Execute => {
-                    if let Some(prepared) = &bound {
-                        self.run_locally(prepared)?;
-                    }
+                Part::DescribePortal if bound.is_some() => frame(&mut self.out, b'n', |_| {}),
+                Part::DescribePortal | Part::Execute => {
+                    let Some(prepared) = &bound else {
+                        return Err(Error::new(Kind::Client, "the portal does not exist")
+                            .with_code("34000"));
+                    };
+                    self.run_locally(prepared)?;
                 }
                 Part::CloseStatement | Part::ClosePortal => frame(&mut self.out, b'3', |_| {}),
                 Part::Sync => ready_for_query(&mut self.out, self.transaction.status()),
@@ -81,7 +92,7 @@ impl Session {
 
     fn run_statement_locally(&mut self, statement: &Statement, text: &str) -> Result<&'static str> {
         match &statement.command {
-            Command::Transaction(transaction) => self.transact_locally(*transaction, text),
+            Command::Transaction(transaction) => self.transact_locally(transaction, text),
             Command::Set(set) => {
                 if self.transaction.is_open {
                     if !is_ours(set) {
@@ -115,9 +126,9 @@ impl Session {
         }
     }
 
-    fn transact_locally(&mut self, what: Transaction, text: &str) -> Result<&'static str> {
+    fn transact_locally(&mut self, what: &Transaction, text: &str) -> Result<&'static str> {
         let is_open = self.transaction.is_open;
-        match what {
+        match *what {
             Transaction::Begin => {
                 if !is_open {
                     self.transaction.is_open = true;
@@ -139,17 +150,31 @@ impl Session {
                 }
                 Ok(if is_commit { "COMMIT" } else { "ROLLBACK" })
             }
-            Transaction::Savepoint if !is_open => Err(outside("a savepoint")),
-            Transaction::Savepoint => {
-                self.transaction.prelude.push(text.to_owned());
-                let first = text.split_whitespace().next().unwrap_or_default();
-                Ok(match first.to_ascii_uppercase().as_str() {
-                    "RELEASE" => "RELEASE",
-                    "ROLLBACK" => "ROLLBACK",
-                    _ => "SAVEPOINT",
-                })
+            Transaction::Savepoint(_) | Transaction::Release(_) | Transaction::RollbackTo(_)
+                if !is_open =>
+            {
+                Err(outside("a savepoint"))
+            }
+            Transaction::Savepoint(_) => {
+                self.put_off(what, text);
+                Ok("SAVEPOINT")
+            }
+            Transaction::Release(ref name) | Transaction::RollbackTo(ref name) => {
+                if !self.transaction.savepoints.iter().any(|made| made.name == *name) {
+                    let message = format!("savepoint \"{name}\" does not exist");
+                    return Err(Error::new(Kind::Client, message).with_code("3B001"));
+                }
+                self.put_off(what, text);
+                let is_release = matches!(what, Transaction::Release(_));
+                self.transaction.has_failed &= is_release;
+                Ok(if is_release { "RELEASE" } else { "ROLLBACK" })
             }
         }
+    }
+
+    fn put_off(&mut self, what: &Transaction, text: &str) {
+        self.transaction.prelude.push(text.to_owned());
+        self.transaction.note_savepoint(what);
     }
 
     /// The transaction is over: what it set holds, or never held.
@@ -201,7 +226,7 @@ fn is_local(prepared: &Prepared, is_open: &mut bool) -> bool {
             *is_open = match transaction {
                 Transaction::Begin => true,
                 Transaction::Commit { chain } | Transaction::Rollback { chain } => *chain,
-                Transaction::Savepoint => *is_open,
+                _ => *is_open,
             };
             true
         }

@@ -23,20 +23,8 @@ impl Session {
                 .with_code("0A000")
                 .hint("set it by a message of its own"));
             }
-            let (Some(name), Some(value)) = (&set.name, &set.value) else { continue };
-            let is_fine = match name.as_str() {
-                "client_encoding" => is_utf8(value),
-                "standard_conforming_strings" => {
-                    matches!(&*value.to_lowercase(), "on" | "true" | "1")
-                }
-                _ => true,
-            };
-            if !is_fine {
-                return Err(Error::new(
-                    Kind::Client,
-                    format!("{name} cannot be {value} here: the router reads what is said"),
-                )
-                .with_code("0A000"));
+            if let (Some(name), Some(value)) = (&set.name, &set.value) {
+                check_setting(name, value)?;
             }
         }
         Ok(())
@@ -80,7 +68,24 @@ fn is_query(statement: &Statement) -> bool {
     matches!(statement.command, Command::Query(_))
 }
 
+/// Refuses a setting under which texts would be read otherwise at a site than here.
+pub(crate) fn check_setting(name: &str, value: &str) -> Result<()> {
+    let is_fine = match name {
+        "client_encoding" => is_utf8(value),
+        "standard_conforming_strings" => matches!(&*value.to_lowercase(), "on" | "true" | "1"),
+        _ => true,
+    };
+    if is_fine {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Client,
+        format!("{name} cannot be {value} here: the router reads what is said"),
+    )
+    .with_code("0A000"))
+}
+
 /// Whether an encoding's name means UTF-8.
-pub(crate) fn is_utf8(name: &str) -> bool {
+fn is_utf8(name: &str) -> bool {
     matches!(&*name.to_lowercase().replace(['-', '_'], ""), "utf8" | "unicode")
 }

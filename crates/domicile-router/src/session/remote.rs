@@ -13,12 +13,14 @@ use crate::relay::{Expected, Relay, Step};
 use crate::route::{Fixed, Where};
 use crate::wire::{Notice, Query, frame};
 use domicile_store::sql::{ident, literal};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The beginning of the statement that keeps a person where they are.
 const STAY: &str = "SELECT domicile.stay(";
 /// A person has moved; the new home is named.
 pub(super) const MOVED: &str = "DM001";
+/// After so long a home is looked at again.
+const A_WHILE: Duration = Duration::from_millis(1);
 /// A person is arriving; the old home is named.
 pub(super) const ARRIVING: &str = "DM002";
 /// A transaction of an older snapshot met a newer row: somebody may have moved.
@@ -30,7 +32,7 @@ impl Session {
         let (mut refused_since, mut conflicts) = (None, 0);
         loop {
             let place = self.find_place(batch).await?;
-            if place == Where::Anywhere && self.may_be_aside() {
+            if place == Where::Anywhere && self.may_be_aside(batch) {
                 return self.run_aside(batch).await;
             }
             let (site, people, under_way) = match &place {
@@ -38,7 +40,12 @@ impl Session {
                 Where::At { site, people, under_way } => (*site, &people[..], &under_way[..]),
             };
             self.stay(under_way);
-            self.hold(site).await?;
+            if self.hold(site).await? && self.find_place(batch).await? != place {
+                // Somebody moved while a connection was waited for.
+                self.forget_stays();
+                self.abandon().await?;
+                continue;
+            }
             let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
             let end = self.run_on(&mut lease, batch).await;
             // Whatever goes wrong on it, the connection is closed and not kept.
@@ -52,8 +59,7 @@ impl Session {
                     return Ok(());
                 }
                 End::Refused(notice) => {
-                    self.transaction.stays.clear();
-                    self.transaction.prelude.retain(|text| !text.starts_with(STAY));
+                    self.forget_stays();
                     self.abandon().await?;
                     self.learn(&notice, people).await?;
                     conflicts += u32::from(notice.code() == CONFLICT);
@@ -78,6 +84,11 @@ impl Session {
         }
     }
 
+    fn forget_stays(&mut self) {
+        self.transaction.stays.clear();
+        self.transaction.prelude.retain(|text| !text.starts_with(STAY));
+    }
+
     async fn find_place(&mut self, batch: &Batch) -> Result<Where> {
         let needs = self.needs(batch)?;
         self.is_unsure |= needs.taints;
@@ -99,15 +110,19 @@ impl Session {
 
     /// Whether a statement that concerns nobody may leave open where the transaction belongs. Above
     /// READ COMMITTED all statements of a transaction see one moment, and must be at one site.
-    fn may_be_aside(&self) -> bool {
+    fn may_be_aside(&self, batch: &Batch) -> bool {
         let is_one_moment = |text: &String| {
             let text = text.to_ascii_uppercase();
             text.contains("REPEATABLE") || text.contains("SERIALIZABLE")
         };
+        let may_see_another_moment = batch.only_prepares()
+            || (!self.transaction.prelude.iter().any(is_one_moment)
+                && self.settings.get("default_transaction_isolation").is_none());
         self.transaction.is_open
             && self.lease.is_none()
-            && !self.transaction.prelude.iter().any(is_one_moment)
-            && self.settings.get("default_transaction_isolation").is_none()
+            && may_see_another_moment
+            && !batch.keeps_portals
+            && !statements_of(batch).any(Statement::ends_transaction)
     }
 
     /// Runs a batch that concerns nobody in a transaction of its own that begins as the client's
@@ -124,7 +139,8 @@ impl Session {
         self.transaction.has_answered = false;
         self.transaction.is_open = true;
         // A connection that waits for the client's `Sync`, which is answered here, is closed.
-        if was_asked || !batch.ends() || std::mem::take(&mut self.is_unsure) {
+        let is_closed = batch.ends() || batch.is_closed_here;
+        if was_asked || !is_closed || std::mem::take(&mut self.is_unsure) {
             return Ok(());
         }
         self.run_ours(&mut lease, "ROLLBACK").await?;
@@ -136,11 +152,27 @@ impl Session {
         self.lease.as_ref().map_or(self.worker.shared.nearest, |(site, _)| *site)
     }
 
-    /// Takes a connection to a site, set up as the session is.
-    async fn hold(&mut self, site: SiteAt) -> Result<()> {
-        if self.lease.is_some() {
-            return Ok(());
+    /// Has a site do what was put off, before the transaction commits: what cannot be set is told,
+    /// and the transaction is over.
+    pub(super) async fn catch_up(&mut self) -> Result<()> {
+        self.hold(self.any_site()).await?;
+        let Some((site, mut lease)) = self.lease.take() else { return Ok(()) };
+        let script = std::mem::take(&mut self.transaction.prelude).join("\n;\n");
+        let done = self.run_ours(&mut lease, &script).await;
+        self.lease = Some((site, lease));
+        if done.is_err() {
+            self.end_transaction(false);
+            self.abandon().await?;
         }
+        done
+    }
+
+    /// Takes a connection to a site, set up as the session is. Says whether that took a while.
+    async fn hold(&mut self, site: SiteAt) -> Result<bool> {
+        if self.lease.is_some() {
+            return Ok(false);
+        }
+        let start = Instant::now();
         let mut lease = self.worker.pool(site, self.user).take(&self.settings).await?;
         let changes = lease.server.applied.changes(&self.settings);
         if !changes.is_empty() {
@@ -151,7 +183,7 @@ impl Session {
         }
         self.running.begins_at(lease.site(), &lease.server.cancel);
         self.lease = Some((site, lease));
-        Ok(())
+        Ok(start.elapsed() > A_WHILE)
     }
 
     /// Runs statements of ours of which the client is told nothing but their failure.
@@ -160,7 +192,7 @@ impl Session {
         Query { text: script }.write(&mut bytes);
         let mut relay = Relay::new();
         relay.expect(Expected::OurQuery);
-        self.send(lease, &bytes).await?;
+        lease.server.unsent.add(&bytes);
         let mut failure = None;
         loop {
             let mut nothing = Vec::new();
@@ -211,7 +243,7 @@ impl Session {
     /// What the site says of the transaction, and what that means for what was set in it.
     pub(super) fn note_status(&mut self, status: u8, batch: &Batch, has_failed: bool) {
         self.transaction.prelude.clear();
-        if !batch.ends() {
+        if !batch.ends() && !batch.is_closed_here {
             // What was set in it is not followed.
             let sets = |statement: &Statement| matches!(statement.command, Command::Set(_));
             self.is_unsure |= statements_of(batch).any(sets);
@@ -226,21 +258,21 @@ impl Session {
         // Of several statements it is not told which one failed, or what they take back.
         let is_single = statements_of(batch).count() == 1;
         self.is_unsure |= !sets.is_empty() && (has_failed || !is_single);
-        let commands = || statements_of(batch).map(|statement| &statement.command);
-        self.transaction.has_savepoints |=
-            commands().any(|command| *command == Command::Transaction(Transaction::Savepoint));
-        let chains = commands().any(|command| {
+        let transactions = || {
+            statements_of(batch).filter_map(|statement| match &statement.command {
+                Command::Transaction(what) => Some(what),
+                _ => None,
+            })
+        };
+        let chains = transactions().any(|what| {
             use Transaction::{Commit, Rollback};
-            matches!(
-                command,
-                Command::Transaction(Commit { chain: true } | Rollback { chain: true })
-            )
+            matches!(what, Commit { chain: true } | Rollback { chain: true })
         });
-        let has_set = !self.transaction.settings.is_empty();
-        self.is_unsure |= has_set && (chains || self.transaction.has_savepoints);
+        self.is_unsure |= chains && !self.transaction.settings.is_empty();
         self.commit_failed = has_failed;
         if !has_failed {
             sets.iter().for_each(|set| self.note_setting(set));
+            transactions().for_each(|what| self.transaction.note_savepoint(what));
         }
         self.transaction.is_open = status != b'I';
         self.transaction.has_failed = status == b'E';
@@ -300,7 +332,7 @@ impl Session {
         frame(&mut bytes, b'S', |_| {});
         let mut relay = Relay::new();
         relay.expect(Expected::Sync);
-        self.send(&mut lease, &bytes).await?;
+        lease.server.unsent.add(&bytes);
         let mut out = std::mem::take(&mut self.out);
         while relay.is_waiting() {
             let step = self.next_step(&mut lease, &mut relay, &mut out).await;

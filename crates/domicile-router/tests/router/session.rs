@@ -1,11 +1,7 @@
 //! An ordinary driver in front of two real sites.
 
-#![expect(clippy::panic, clippy::expect_used, reason = "helpers of tests")]
-
-mod support;
-
+use crate::support::World;
 use anyhow::Result;
-use support::World;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -261,5 +257,35 @@ async fn what_a_vanished_client_ran_is_ended() -> Result<()> {
         value(&two, "SELECT email FROM users WHERE id = 2").await?.as_deref(),
         Some("ben@x")
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn nobody_gets_two_homes_under_one_key() -> Result<()> {
+    let world = World::start(2).await?;
+    let client = world.client().await?;
+    people(&client).await?;
+    let insert = "INSERT INTO users (id, email, country) VALUES ($1, $2, $3)";
+    // The row says Ireland; the person lives in the United States.
+    let again = client.execute(insert, &[&1i64, &"new@x", &"IE"]).await;
+    assert_eq!(code(again), SqlState::UNIQUE_VIOLATION);
+    let upsert = format!("{insert} ON CONFLICT (id) DO UPDATE SET email = excluded.email");
+    assert_eq!(client.execute(&upsert, &[&1i64, &"ann@y", &"IE"]).await?, 1);
+    assert_eq!(client.execute(&upsert, &[&3i64, &"cid@x", &"IE"]).await?, 1);
+    assert_eq!(world.at(0, "SELECT email FROM users").await?, "ann@y");
+    assert_eq!(world.at(1, "SELECT id FROM users ORDER BY id").await?, "2,3");
+    // A new key is for whoever has it already, if somebody does.
+    let rename = "UPDATE users SET id = $1 WHERE id = $2";
+    assert_eq!(
+        code(client.execute(rename, &[&2i64, &1i64]).await),
+        SqlState::FEATURE_NOT_SUPPORTED
+    );
+    assert_eq!(code(client.execute(rename, &[&2i64, &3i64]).await), SqlState::UNIQUE_VIOLATION);
+    assert_eq!(client.execute(rename, &[&4i64, &1i64]).await?, 1);
+    let moves = "UPDATE users SET id = id + 1 WHERE id = $1";
+    assert_eq!(code(client.execute(moves, &[&2i64]).await), SqlState::FEATURE_NOT_SUPPORTED);
+    let both = "INSERT INTO users VALUES (5, 'eve@x', 'US'), (6, 'fay@x', 'IE')";
+    assert_eq!(code(client.simple_query(both).await), SqlState::FEATURE_NOT_SUPPORTED);
+    assert_eq!(world.at(0, "SELECT id FROM users").await?, "4");
     Ok(())
 }
