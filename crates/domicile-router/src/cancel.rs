@@ -12,9 +12,34 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The sessions of every thread, for cancelling.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Sessions {
-    by_process: Mutex<HashMap<u32, Arc<Running>>>,
+    by_process: Arc<Mutex<HashMap<u32, Arc<Running>>>>,
+}
+
+/// A session that can be cancelled as long as this is kept.
+pub(crate) struct Entered {
+    process: u32,
+    running: Arc<Running>,
+    sessions: Sessions,
+}
+
+impl Entered {
+    /// The number by which a client cancels.
+    pub(crate) fn process(&self) -> u32 {
+        self.process
+    }
+
+    /// What it runs.
+    pub(crate) fn running(&self) -> Arc<Running> {
+        self.running.clone()
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        lock(&self.sessions.by_process).remove(&self.process);
+    }
 }
 
 /// What one session runs.
@@ -35,11 +60,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Sessions {
     /// Enters a session under a number that no other has; `draw` gives random ones.
-    pub(crate) fn enter(
-        &self,
-        secret: Vec<u8>,
-        mut draw: impl FnMut() -> u32,
-    ) -> (u32, Arc<Running>) {
+    pub(crate) fn enter(&self, secret: Vec<u8>, mut draw: impl FnMut() -> u32) -> Entered {
         let running = Arc::new(Running { secret, at: Mutex::new(None) });
         let mut sessions = lock(&self.by_process);
         loop {
@@ -47,13 +68,9 @@ impl Sessions {
             let process = draw() >> 1;
             if process != 0 && !sessions.contains_key(&process) {
                 sessions.insert(process, running.clone());
-                return (process, running);
+                return Entered { process, running, sessions: self.clone() };
             }
         }
-    }
-
-    pub(crate) fn leave(&self, process: u32) {
-        lock(&self.by_process).remove(&process);
     }
 
     /// Does what a client asks. Whoever names a wrong secret is told nothing.

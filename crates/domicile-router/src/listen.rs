@@ -1,9 +1,9 @@
 //! From a new connection to a session: TLS, who it is, and what it begins with.
 
-use crate::cancel::Sessions;
+use crate::cancel::{Entered, Sessions};
 use crate::error::{Error, Kind, Result};
 use crate::scram::{self, Verifier};
-use crate::session::{Session, check_setting};
+use crate::session::Session;
 use crate::settings::Settings;
 use crate::stream::{Stream, Unused};
 use crate::wire::{
@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 /// How long to wait after a connection could not be accepted.
@@ -37,6 +39,8 @@ pub struct Entrance {
     /// How TLS is spoken with clients; `None` where it is not.
     tls: Option<TlsAcceptor>,
     sessions: Sessions,
+    /// Becomes true when nobody more is let in, and whoever has no transaction open must go.
+    stopping: watch::Sender<bool>,
     random: SystemRandom,
     /// By which users that do not exist get salts.
     secret: [u8; 32],
@@ -52,17 +56,30 @@ impl Entrance {
         let mut secret = [0; 32];
         random.fill(&mut secret).map_err(|_| no_random())?;
         let tls = tls.map(TlsAcceptor::from);
-        Ok(Arc::new(Entrance { shared, tls, sessions: Sessions::default(), random, secret }))
+        let (sessions, stopping) = (Sessions::default(), watch::Sender::new(false));
+        Ok(Arc::new(Entrance { shared, tls, sessions, stopping, random, secret }))
     }
 
-    /// Serves whoever comes, on this thread; within a `LocalSet`. Ends when it is dropped.
+    /// Lets nobody more in. Sessions end where no transaction is open in them.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Serves whoever comes, on this thread; within a `LocalSet`. Ends after [`Entrance::stop`], when
+    /// the last session here has ended.
     pub async fn serve(self: Arc<Self>, listener: std::net::TcpListener) -> Result<()> {
         let listener = TcpListener::from_std(listener).map_err(|error| {
             Error::new(Kind::Stopping, "the socket cannot be listened on").because(error)
         })?;
         let worker = Worker::new(self.shared.clone());
+        let mut stopping = self.stopping.subscribe();
+        let mut sessions = JoinSet::new();
         loop {
-            let accepted = listener.accept().await;
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(_) = sessions.join_next() => continue,
+                _ = stopping.wait_for(|stopping| *stopping) => break,
+            };
             let stream = match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -73,22 +90,23 @@ impl Entrance {
                 }
             };
             let (entrance, worker) = (self.clone(), worker.clone());
-            tokio::task::spawn_local(async move {
+            sessions.spawn_local(async move {
                 if let Err(error) = entrance.receive(worker, stream).await {
                     tracing::debug!(%error, "a session ended");
                 }
             });
         }
+        drop(listener);
+        while sessions.join_next().await.is_some() {}
+        Ok(())
     }
 
     async fn receive(&self, worker: Rc<Worker>, stream: TcpStream) -> Result<()> {
         let entering = tokio::time::timeout(ENTERS_WITHIN, self.enter(&worker, stream)).await;
         let entered = entering
             .unwrap_or_else(|_| Err(Error::new(Kind::Client, "the client does not say who it is")));
-        let Some((process, mut session)) = entered? else { return Ok(()) };
-        let ended = session.run().await;
-        self.sessions.leave(process);
-        ended
+        let Some((_entered, mut session)) = entered? else { return Ok(()) };
+        session.run().await
     }
 
     /// Up to the first statement; `None` where nothing more is to be done.
@@ -96,7 +114,7 @@ impl Entrance {
         &self,
         worker: &Rc<Worker>,
         stream: TcpStream,
-    ) -> Result<Option<(u32, Session)>> {
+    ) -> Result<Option<(Entered, Session)>> {
         stream.set_nodelay(true).map_err(left)?;
         let mut client = Client { stream: Stream::Plain(stream), unused: Unused::default() };
         let startup = loop {
@@ -111,9 +129,14 @@ impl Entrance {
             }
         };
         match self.begin(worker, &mut client, &startup).await {
-            Ok((process, session)) => {
+            Ok(begun) => {
                 let Client { stream, unused } = client;
-                Ok(Some((process, session.build(worker.clone(), stream, unused))))
+                let Begun { user, settings, entered } = begun;
+                let running = entered.running();
+                let stopping = self.stopping.subscribe();
+                let session =
+                    Session::new(worker.clone(), stream, unused, user, settings, running, stopping);
+                Ok(Some((entered, session)))
             }
             Err(error) => {
                 let mut bytes = Vec::new();
@@ -146,7 +169,7 @@ impl Entrance {
         worker: &Rc<Worker>,
         client: &mut Client,
         startup: &Startup,
-    ) -> Result<(u32, Begun)> {
+    ) -> Result<Begun> {
         let unknown: Vec<&str> = startup.parameters.iter().map(|(name, _)| name.as_str()).collect();
         let unknown: Vec<&str> =
             unknown.into_iter().filter(|name| name.starts_with("_pq_.")).collect();
@@ -169,7 +192,7 @@ impl Entrance {
             .with_code("3D000")
             .hint(format!("the router serves the database {}", self.shared.database)));
         }
-        let settings = settings(startup)?;
+        let settings = Settings::of_startup(startup)?;
         let statuses = self.statuses(worker, user, &settings).await?;
         let mut bytes = Vec::new();
         frame(&mut bytes, b'R', |to| to.extend([0; 4]));
@@ -182,18 +205,18 @@ impl Entrance {
         for _ in 0..8 {
             numbers.push(u32::from_be_bytes(self.draw()?));
         }
-        let (process, running) = self.sessions.enter(secret.clone(), || {
+        let entered = self.sessions.enter(secret.clone(), || {
             let number = numbers.pop().unwrap_or(1);
             numbers.insert(0, number.wrapping_add(0x9e37_79b9));
             number
         });
         frame(&mut bytes, b'K', |to| {
-            to.extend(process.to_be_bytes());
+            to.extend(entered.process().to_be_bytes());
             to.extend(&secret);
         });
         ready_for_query(&mut bytes, b'I');
         client.send(&bytes).await?;
-        Ok((process, Begun { user, settings, running }))
+        Ok(Begun { user, settings, entered })
     }
 
     /// What the nearest site tells of its settings, or another where that one is away.
@@ -256,13 +279,7 @@ impl Entrance {
 struct Begun {
     user: usize,
     settings: Settings,
-    running: Arc<crate::cancel::Running>,
-}
-
-impl Begun {
-    fn build(self, worker: Rc<Worker>, stream: Stream, unused: Unused) -> Session {
-        Session::new(worker, stream, unused, self.user, self.settings, self.running)
-    }
+    entered: Entered,
 }
 
 /// A client that is not let in yet.
@@ -326,60 +343,6 @@ impl Client {
         });
         self.send(&bytes).await
     }
-}
-
-/// The settings that a client begins with.
-fn settings(startup: &Startup) -> Result<Settings> {
-    let mut settings = Settings::default();
-    for (name, value) in &startup.parameters {
-        match name.to_ascii_lowercase().as_str() {
-            "user" | "database" => {}
-            "replication" if matches!(value.as_str(), "" | "false" | "off" | "no" | "0") => {}
-            "replication" => {
-                return Err(Error::new(Kind::Client, "replication does not go through the router")
-                    .with_code("0A000"));
-            }
-            "options" => options(value, &mut settings)?,
-            name if name.starts_with("_pq_.") => {}
-            name => settings.set(name, Some(value)),
-        }
-    }
-    for name in ["client_encoding", "standard_conforming_strings"] {
-        if let Some(value) = settings.get(name) {
-            check_setting(name, value)?;
-        }
-    }
-    Ok(settings)
-}
-
-/// `-c name=value -c …`, spaces escaped by a backslash.
-fn options(text: &str, settings: &mut Settings) -> Result<()> {
-    let mut words = vec![String::new()];
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (letter, words.last_mut()) {
-            ('\\', Some(word)) => word.extend(letters.next()),
-            (' ', _) => words.push(String::new()),
-            (letter, Some(word)) => word.push(letter),
-            (_, None) => {}
-        }
-    }
-    let mut words = words.into_iter().filter(|word| !word.is_empty());
-    while let Some(word) = words.next() {
-        let pair = match word.strip_prefix("--").or_else(|| word.strip_prefix("-c")) {
-            Some("") => words.next(),
-            Some(rest) => Some(rest.to_owned()),
-            None => None,
-        };
-        let pair = pair.as_deref().and_then(|pair| pair.split_once('='));
-        let Some((name, value)) = pair else {
-            return Err(Error::new(Kind::Client, "the connection's options cannot be read")
-                .with_code("42601")
-                .hint("write them as -c name=value"));
-        };
-        settings.set(&name.to_ascii_lowercase().replace('-', "_"), Some(value));
-    }
-    Ok(())
 }
 
 fn denied(user: &str) -> Error {

@@ -6,9 +6,10 @@ mod local;
 mod meaning;
 mod remote;
 mod saying;
+mod transaction;
 
 use crate::cancel::Running;
-use crate::classify::{self, Command, Statement, Unreadable};
+use crate::classify::{Command, Statement, Unreadable};
 use crate::error::{Error, Kind, Result};
 use crate::homes::SiteAt;
 use crate::pool::Lease;
@@ -23,6 +24,8 @@ pub(crate) use meaning::check_setting;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::watch;
+use transaction::Transaction;
 
 /// The setting by which a session says whom its statements concern.
 const SUBJECT: &str = "domicile.subject";
@@ -43,6 +46,8 @@ pub(crate) struct Session {
     transaction: Transaction,
     lease: Option<(SiteAt, Lease)>,
     running: Arc<Running>,
+    /// Becomes true when the session must end as soon as no transaction is open.
+    stopping: watch::Receiver<bool>,
     /// Whether the last batch at a site met an error.
     commit_failed: bool,
     /// Whether it is not known what is set or left on the connection that is held.
@@ -56,71 +61,6 @@ pub(crate) struct Session {
 /// So much a client may say before it waits for an answer.
 const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// The transaction that the client is in, as the client sees it.
-#[derive(Debug, Default)]
-struct Transaction {
-    is_open: bool,
-    has_failed: bool,
-    /// What was said before it was known where the transaction belongs; it runs before the first
-    /// statement that tells.
-    prelude: Vec<String>,
-    /// The people of the transaction who are kept where they are.
-    stays: Vec<String>,
-    /// Whether the client has been told of something that a site did in it.
-    has_answered: bool,
-    /// Settings that hold from its commit on.
-    settings: Vec<(Option<String>, Option<String>)>,
-    /// Whom its statements concern, where it says so itself, or that they concern nobody.
-    subject: Option<Option<String>>,
-    /// Where it looks for tables, where it says so itself, or that it looks where others do.
-    search_path: Option<Option<String>>,
-    savepoints: Vec<Savepoint>,
-}
-
-/// What a transaction had set when a savepoint was made.
-#[derive(Debug)]
-struct Savepoint {
-    name: String,
-    settings: usize,
-    subject: Option<Option<String>>,
-    search_path: Option<Option<String>>,
-}
-
-impl Transaction {
-    /// Notes a savepoint, the end of one, or that what was set since is set back.
-    fn note_savepoint(&mut self, what: &classify::Transaction) {
-        use classify::Transaction::{Release, RollbackTo, Savepoint as Make};
-        let (Make(name) | Release(name) | RollbackTo(name)) = what else { return };
-        if matches!(what, Make(_)) {
-            self.savepoints.push(Savepoint {
-                name: name.clone(),
-                settings: self.settings.len(),
-                subject: self.subject.clone(),
-                search_path: self.search_path.clone(),
-            });
-            return;
-        }
-        let Some(at) = self.savepoints.iter().rposition(|made| made.name == *name) else { return };
-        if matches!(what, Release(_)) {
-            self.savepoints.truncate(at);
-            return;
-        }
-        self.savepoints.truncate(at + 1);
-        let made = &self.savepoints[at];
-        self.settings.truncate(made.settings);
-        self.subject.clone_from(&made.subject);
-        self.search_path.clone_from(&made.search_path);
-    }
-
-    fn status(&self) -> u8 {
-        match (self.is_open, self.has_failed) {
-            (false, _) => b'I',
-            (true, false) => b'T',
-            (true, true) => b'E',
-        }
-    }
-}
-
 impl Session {
     pub(crate) fn new(
         worker: Rc<Worker>,
@@ -129,6 +69,7 @@ impl Session {
         user: usize,
         settings: Settings,
         running: Arc<Running>,
+        stopping: watch::Receiver<bool>,
     ) -> Session {
         Session {
             worker,
@@ -142,6 +83,7 @@ impl Session {
             transaction: Transaction::default(),
             lease: None,
             running,
+            stopping,
             commit_failed: false,
             is_unsure: false,
             skips_to_sync: false,
@@ -151,15 +93,20 @@ impl Session {
 
     /// Serves the client until it leaves. A connection that it held is closed with it.
     pub(crate) async fn run(&mut self) -> Result<()> {
+        let ended = self.serve_all().await;
+        if let Err(error) = &ended {
+            self.tell(error, "FATAL");
+            self.flush().await?;
+        }
+        ended
+    }
+
+    async fn serve_all(&mut self) -> Result<()> {
         while let Some(length) = self.next_batch().await? {
             match self.serve(length).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                Err(error) if is_fatal(&error) => {
-                    self.tell(&error, "FATAL");
-                    self.flush().await?;
-                    return Err(error);
-                }
+                Err(error) if is_fatal(&error) => return Err(error),
                 Err(error) => self.refuse(&error, length),
             }
             self.unused.use_up(length);
@@ -183,7 +130,18 @@ impl Session {
             self.unused.rest();
             // A connection that is held must not end unnoticed while its client thinks.
             let read = match &mut self.lease {
-                None => self.unused.read(&mut self.client).await,
+                None if self.transaction.is_open => self.unused.read(&mut self.client).await,
+                None => tokio::select! {
+                    biased;
+                    read = self.unused.read(&mut self.client) => read,
+                    _ = self.stopping.wait_for(|stopping| *stopping) => {
+                        return Err(Error::new(
+                            Kind::Stopping,
+                            "terminating connection due to administrator command",
+                        )
+                        .ends_session());
+                    }
+                },
                 Some((_, lease)) => tokio::select! {
                     biased;
                     read = self.unused.read(&mut self.client) => read,

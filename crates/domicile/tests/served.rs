@@ -33,7 +33,7 @@ struct Served {
     world: World,
     config: std::path::PathBuf,
     port: u16,
-    _program: Child,
+    program: Child,
     _directory: tempfile::TempDir,
 }
 
@@ -72,7 +72,7 @@ impl Served {
                 eprintln!("serve: {line}");
             }
         });
-        Served { world, config, port, _program: program, _directory: directory }
+        Served { world, config, port, program, _directory: directory }
     }
 
     async fn client(&self, settings: &str) -> Client {
@@ -144,6 +144,32 @@ async fn work(client: Client, writer: i64, seed: u64, stop: Arc<AtomicBool>) -> 
         }
     }
     done
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_in_a_transaction_ends_it_before_the_router_stops() {
+    let mut served = Served::start(2).await;
+    let idle = served.client("").await;
+    let mut busy = served.client("").await;
+    let transaction = busy.transaction().await.unwrap();
+    let insert = "INSERT INTO posts (id, user_id, nonce) VALUES ($1, 1, 'x')";
+    transaction.execute(insert, &[&9001i64]).await.unwrap();
+    let asked = std::process::Command::new("kill")
+        .args(["-TERM", &served.program.id().unwrap().to_string()])
+        .status()
+        .unwrap();
+    assert!(asked.success());
+    // Whoever does nothing is told, and nobody more is let in.
+    let mut told = idle.simple_query("SELECT 1").await;
+    while told.is_ok() {
+        told = idle.simple_query("SELECT 1").await;
+    }
+    let url = format!("postgres://app:secret@127.0.0.1:{}/app", served.port);
+    assert!(tokio_postgres::connect(&url, NoTls).await.is_err());
+    transaction.execute(insert, &[&9002i64]).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert!(served.program.wait().await.unwrap().success());
+    assert_eq!(served.world.sum("select count(*) from posts where id > 9000").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,7 @@ use domicile_store::{Person, Residents};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 /// So many people's homes are kept in mind.
@@ -42,16 +43,32 @@ pub(crate) async fn run(global: &Global) -> Result<Exit> {
     }
     let entrance = Entrance::new(shared.shared, tls(&serve)?)
         .map_err(|error| Failure::failed(error.to_string()).because(&error))?;
+    let (serving, mut all_ended) = mpsc::channel::<()>(1);
     for number in 0..threads(&serve) {
         let listener = bind(serve.listen)?;
-        let entrance = entrance.clone();
+        let (entrance, serving) = (entrance.clone(), serving.clone());
         let thread = std::thread::Builder::new().name(format!("serve-{number}"));
+        let run = move || {
+            serve_on(entrance, listener);
+            drop(serving);
+        };
         thread
-            .spawn(move || serve_on(entrance, listener))
+            .spawn(run)
             .map_err(|error| Failure::failed("a thread cannot be started").because(&error))?;
     }
+    drop(serving);
     screen::say(format!("serving {} sites at {}", platform.sites.len(), serve.listen));
     signals.next().await;
+    entrance.stop();
+    screen::say(format!(
+        "letting nobody more in; transactions have {} seconds to end, once more to end at once",
+        serve.drain.as_secs()
+    ));
+    tokio::select! {
+        _ = all_ended.recv() => {}
+        () = signals.next() => {}
+        () = tokio::time::sleep(serve.drain) => {}
+    }
     Ok(Exit::Ok)
 }
 

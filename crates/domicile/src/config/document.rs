@@ -135,6 +135,7 @@ pub(super) struct Serve {
     pub(super) nearest: Option<String>,
     pub(super) connections: Option<usize>,
     pub(super) threads: Option<usize>,
+    pub(super) drain_seconds: Option<u64>,
     pub(super) search_path: Option<Vec<String>>,
     #[serde(default)]
     pub(super) functions: Vec<String>,

@@ -5,11 +5,15 @@ use super::{ConfiguredSite, address, document};
 use crate::exit::{Failure, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// PgBouncer's port is where people look for something in front of PostgreSQL.
 const LISTEN: &str = "127.0.0.1:6432";
 /// As many as PgBouncer opens for a user and database when nobody says so.
 const CONNECTIONS: usize = 20;
+
+/// A transaction of an application takes less; what takes more may be stuck.
+const DRAIN: Duration = Duration::from_secs(30);
 
 /// How the application's statements are served.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Serve {
     pub(crate) connections: usize,
     /// Threads; as many as there are processors where nobody says so.
     pub(crate) threads: Option<usize>,
+    /// How long open transactions have to end when it is stopped.
+    pub(crate) drain: Duration,
     /// The schemas in which a session looks for tables at first.
     pub(crate) search_path: Vec<String>,
     /// Functions of the application's own that read and write nothing, as `schema.name`.
@@ -95,6 +101,7 @@ pub(super) fn read(
         nearest,
         connections,
         threads: serve.threads,
+        drain: serve.drain_seconds.map_or(DRAIN, Duration::from_secs),
         search_path: serve.search_path.unwrap_or_else(|| vec!["public".to_owned()]),
         functions: serve.functions,
         tls,
