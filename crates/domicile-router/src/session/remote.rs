@@ -40,7 +40,7 @@ impl Session {
                 Where::At { site, people, under_way } => (*site, &people[..], &under_way[..]),
             };
             self.stay(under_way);
-            if self.hold(site).await? && self.find_place(batch).await? != place {
+            if self.hold(site).await? && self.look_up(batch).await? != place {
                 // Somebody moved while a connection was waited for.
                 self.forget_stays();
                 self.abandon().await?;
@@ -89,12 +89,18 @@ impl Session {
         self.transaction.prelude.retain(|text| !text.starts_with(STAY));
     }
 
-    async fn find_place(&mut self, batch: &Batch) -> Result<Where> {
+    /// Where a batch belongs by now, whatever the transaction holds.
+    async fn look_up(&mut self, batch: &Batch) -> Result<Where> {
         let needs = self.needs(batch)?;
         self.is_unsure |= needs.taints;
         let shared = &self.worker.shared;
         let fixed = Fixed { internal: shared.reference, reference: shared.reference };
-        let place = needs.find(&shared.homes, &fixed).await?;
+        needs.find(&shared.homes, &fixed).await
+    }
+
+    async fn find_place(&mut self, batch: &Batch) -> Result<Where> {
+        let place = self.look_up(batch).await?;
+        let shared = &self.worker.shared;
         match (&self.lease, &place) {
             (Some((held, _)), Where::At { site, .. }) if held != site => Err(Error::new(
                 Kind::Apart,

@@ -2,6 +2,7 @@
 
 use crate::support::World;
 use anyhow::Result;
+use domicile_router::homes::Home;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -287,5 +288,27 @@ async fn nobody_gets_two_homes_under_one_key() -> Result<()> {
     let both = "INSERT INTO users VALUES (5, 'eve@x', 'US'), (6, 'fay@x', 'IE')";
     assert_eq!(code(client.simple_query(both).await), SqlState::FEATURE_NOT_SUPPORTED);
     assert_eq!(world.at(0, "SELECT id FROM users").await?, "4");
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_connection_finds_a_person_who_moves_meanwhile() -> Result<()> {
+    let world = World::start(1).await?;
+    let (mut one, two) = (world.client().await?, world.client().await?);
+    people(&one).await?;
+    let holds = one.transaction().await?;
+    holds.execute("UPDATE users SET email = 'x' WHERE id = $1", &[&2i64]).await?;
+    let waits =
+        tokio::spawn(async move { value(&two, "SELECT email FROM users WHERE id = 2").await });
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+        AND datname = current_database()";
+    assert_eq!(world.at(1, busy).await?, "1");
+    // Until the other is heard to wait, nothing tells that it does; whichever comes first is right.
+    tokio::task::yield_now().await;
+    let site = domicile_testkit::connect(&world.sites[0].app_url).await?;
+    site.batch_execute("INSERT INTO users VALUES (2, 'moved@x', 'IE')").await?;
+    world.homes.hear("2", Home { site: 0, is_under_way: false });
+    holds.commit().await?;
+    assert_eq!(waits.await??.as_deref(), Some("moved@x"));
     Ok(())
 }

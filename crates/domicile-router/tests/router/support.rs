@@ -21,6 +21,7 @@ const TABLES: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text UNIQ
 pub(crate) struct World {
     pub(crate) sites: [TestDatabase; 2],
     pub(crate) port: u16,
+    pub(crate) homes: Arc<Homes>,
 }
 
 fn table(name: &str, kind: Kind, columns: &[(&str, &str)], keys: &[&str]) -> Table {
@@ -141,6 +142,7 @@ impl World {
             waits_for_connection: Duration::from_secs(5),
             waits_for_move: Duration::from_secs(1),
         });
+        let homes = shared.homes.clone();
         let listener = domicile_router::bind("127.0.0.1:0".parse()?)?;
         let port = listener.local_addr()?.port();
         let entrance = Entrance::new(shared, None)?;
@@ -149,7 +151,7 @@ impl World {
             let runtime = runtime.expect("a runtime");
             tokio::task::LocalSet::new().block_on(&runtime, entrance.serve(listener))
         });
-        Ok(World { sites, port })
+        Ok(World { sites, port, homes })
     }
 
     /// A client of the router.
