@@ -205,6 +205,14 @@ fn circles(log: &str) -> Vec<(u32, BTreeSet<u32>)> {
     circles
 }
 
+/// What the server says of its deadlocks: who waited for what, and in which statements.
+fn around_deadlocks(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let found = (0..lines.len()).filter(|at| lines[*at].contains("ERROR:  deadlock detected"));
+    let around = found.flat_map(|at| lines[at..].iter().take(24)).copied();
+    around.collect::<Vec<_>>().join("\n")
+}
+
 /// Everybody who has connected as the mover.
 fn movers(log: &str) -> BTreeSet<u32> {
     let authorized = format!("connection authorized: user={MOVER_ROLE} ");
@@ -291,7 +299,11 @@ async fn soak_deadlocks_of_the_application_never_have_the_mover_in_them() {
             .iter()
             .map(|(victim, circle)| (who(victim), circle.iter().map(who).collect()))
             .collect();
-        assert!(told.is_empty(), "seed {seed}: who was ended, of whom: {told:?}");
+        assert!(
+            told.is_empty(),
+            "seed {seed}: who was ended, of whom: {told:?}\n{}",
+            around_deadlocks(&log)
+        );
         let found = verify(&platform).await.unwrap();
         assert!(found.is_clean(), "seed {seed}: {found:?}");
         moved += of_this;
