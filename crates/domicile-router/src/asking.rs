@@ -61,6 +61,10 @@ impl Sites for Journals {
             // A move may have passed while the sites were asked one after another.
             (said, away) = self.everywhere(subject).await;
         }
+        if away.is_some() {
+            // Where somebody went once is not where they are: who knows may be away.
+            said.iter_mut().for_each(|said| said.gone_to = None);
+        }
         let home = home(&said, &|name| self.at(name)).map_err(|Torn| {
             Error::new(Kind::Undecided, "two sites say that they are this person's home")
                 .hint("run domicile verify")

@@ -255,9 +255,10 @@ impl Session {
         .with_code("25P02"))
     }
 
-    /// A transaction that failed here and not at its site cannot commit there.
+    /// A transaction that failed here and not at its site cannot commit there; what goes back to a
+    /// savepoint first has not failed any more.
     async fn leave_failed(&mut self, batch: &Batch) -> Result<()> {
-        match statements_of(batch).any(Statement::ends_transaction) {
+        match ends_failed(batch) {
             true => self.abandon().await,
             false => Ok(()),
         }
@@ -352,4 +353,9 @@ fn statements_of(batch: &Batch) -> impl Iterator<Item = &Statement> {
         Part::Query(prepared) | Part::Bind(prepared) => read(prepared),
         _ => &[],
     })
+}
+
+/// Whether a batch ends a transaction that has failed, as a failed one.
+fn ends_failed(batch: &Batch) -> bool {
+    statements_of(batch).next().is_some_and(Statement::ends_transaction)
 }

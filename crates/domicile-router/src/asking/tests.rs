@@ -103,8 +103,13 @@ async fn a_site_that_is_away_hides_only_those_whom_no_other_knows() {
         let found = journals(a, b).home("1").await;
         assert_eq!(found.ok().flatten().map(|home| home.site), Some(site));
     }
-    let unknown = journals(not_here(), None).home("1").await;
-    assert_eq!(unknown.err().map(|error| error.kind()), Some(Kind::SiteAway));
+    // They went on from there, it may be, to where nobody answers.
+    let gone =
+        Some(Whereabouts { gone_to: Some("b".parse().expect("a name")), ..said(false, None, "b") });
+    for a in [not_here(), gone] {
+        let unknown = journals(a, None).home("1").await;
+        assert_eq!(unknown.err().map(|error| error.kind()), Some(Kind::SiteAway));
+    }
     assert_eq!(journals(not_here(), not_here()).home("1").await.ok(), Some(None));
     let columns = ["id".to_owned()];
     let owners = async |a, b| journals(a, b).owners(0, &columns, &columns).await;

@@ -15,10 +15,8 @@ impl Session {
         // A site must say whether what was put off can be done at all.
         let is_put_off = self.transaction.prelude.len() > 1
             || statements_of(batch).any(|s| matches!(&s.command, Command::Set(s) if !is_ours(s)));
-        if is_put_off
-            && statements_of(batch).any(Statement::commits)
-            && !self.transaction.has_failed
-        {
+        let is_lost = self.transaction.has_failed && super::ends_failed(batch);
+        if is_put_off && statements_of(batch).any(Statement::commits) && !is_lost {
             return false;
         }
         batch.parts.iter().all(|(part, _)| match part {

@@ -121,6 +121,14 @@ impl Session {
             let text = text.to_ascii_uppercase();
             text.contains("REPEATABLE") || text.contains("SERIALIZABLE")
         };
+        let leaves_something = |statement: &Statement| {
+            matches!(
+                statement.command,
+                Command::Transaction(_)
+                    | Command::Set(_)
+                    | Command::Control(Control::SetTransaction)
+            )
+        };
         let may_see_another_moment = batch.only_prepares()
             || (!self.transaction.prelude.iter().any(is_one_moment)
                 && self.settings.get("default_transaction_isolation").is_none());
@@ -128,7 +136,7 @@ impl Session {
             && self.lease.is_none()
             && may_see_another_moment
             && !batch.keeps_portals
-            && !statements_of(batch).any(Statement::ends_transaction)
+            && !statements_of(batch).any(leaves_something)
     }
 
     /// Runs a batch that concerns nobody in a transaction of its own that begins as the client's
@@ -256,29 +264,27 @@ impl Session {
             self.transaction.is_open = true;
             return;
         }
-        let sets = statements_of(batch).filter_map(|statement| match &statement.command {
-            Command::Set(set) if !is_ours(set) => Some(set.clone()),
-            _ => None,
-        });
-        let sets: Vec<_> = sets.collect();
         // Of several statements it is not told which one failed, or what they take back.
         let is_single = statements_of(batch).count() == 1;
-        self.is_unsure |= !sets.is_empty() && (has_failed || !is_single);
-        let transactions = || {
-            statements_of(batch).filter_map(|statement| match &statement.command {
-                Command::Transaction(what) => Some(what),
-                _ => None,
-            })
-        };
-        let chains = transactions().any(|what| {
+        let sets = |s: &Statement| matches!(&s.command, Command::Set(set) if !is_ours(set));
+        self.is_unsure |= statements_of(batch).any(sets) && (has_failed || !is_single);
+        let chains = statements_of(batch).any(|statement| {
             use Transaction::{Commit, Rollback};
-            matches!(what, Commit { chain: true } | Rollback { chain: true })
+            matches!(
+                statement.command,
+                Command::Transaction(Commit { chain: true } | Rollback { chain: true })
+            )
         });
         self.is_unsure |= chains && !self.transaction.settings.is_empty();
         self.commit_failed = has_failed;
         if !has_failed {
-            sets.iter().for_each(|set| self.note_setting(set));
-            transactions().for_each(|what| self.transaction.note_savepoint(what));
+            for statement in statements_of(batch) {
+                match &statement.command {
+                    Command::Set(set) if !is_ours(set) => self.note_setting(set),
+                    Command::Transaction(what) => self.transaction.note_savepoint(what),
+                    _ => {}
+                }
+            }
         }
         self.transaction.is_open = status != b'I';
         self.transaction.has_failed = status == b'E';

@@ -20,6 +20,7 @@ pub(super) struct Transaction {
     pub(super) subject: Option<Option<String>>,
     /// Where it looks for tables, where it says so itself, or that it looks where others do.
     pub(super) search_path: Option<Option<String>>,
+    /// The savepoints to which it can go back.
     pub(super) savepoints: Vec<Savepoint>,
 }
 
@@ -52,6 +53,8 @@ impl Transaction {
             return;
         }
         self.savepoints.truncate(at + 1);
+        // What kept people where they are may be undone too.
+        self.stays.clear();
         let made = &self.savepoints[at];
         self.settings.truncate(made.settings);
         self.subject.clone_from(&made.subject);

@@ -148,6 +148,59 @@ async fn a_transaction_goes_back_to_its_savepoint_wherever_the_error_was() -> Re
 }
 
 #[tokio::test]
+async fn a_commit_after_a_savepoint_is_a_commit() -> Result<()> {
+    let (world, mut raw) = speaker().await?;
+    // All at once: by one text, and by messages without a wait between them.
+    for (post, by_messages) in [(10, false), (11, true)] {
+        for (text, end) in [
+            ("BEGIN", "CZ(T)"),
+            (&*format!("INSERT INTO posts VALUES ({post}, 2, 'kept')"), "CZ(T)"),
+            ("SAVEPOINT a", "CZ(T)"),
+            ("SELECT count(*) FROM posts", "E(0A000)Z(E)"),
+        ] {
+            raw.query(text);
+            assert_eq!(raw.answers().await?, end, "{text}");
+        }
+        if by_messages {
+            for text in ["ROLLBACK TO a", "COMMIT"] {
+                raw.parse("", text).bind("", &[]).execute(0);
+            }
+            raw.sync();
+            assert_eq!(raw.answers().await?, "12C12CZ(I)");
+        } else {
+            raw.query("ROLLBACK TO a; COMMIT");
+            assert_eq!(raw.answers().await?, "CCZ(I)");
+        }
+        let kept = world.at(1, &format!("SELECT body FROM posts WHERE id = {post}")).await?;
+        assert_eq!(kept, "kept", "it was acknowledged");
+    }
+    // One that is made beside a query is where the transaction is.
+    for (text, end) in [
+        ("BEGIN", "CZ(T)"),
+        ("SAVEPOINT a; SELECT 1", "CTD(1)CZ(T)"),
+        ("INSERT INTO posts VALUES (13, 1, 'undone')", "CZ(T)"),
+        ("ROLLBACK TO a", "CZ(T)"),
+        ("INSERT INTO posts VALUES (14, 1, 'kept')", "CZ(T)"),
+        ("COMMIT", "CZ(I)"),
+    ] {
+        raw.query(text);
+        assert_eq!(raw.answers().await?, end, "{text}");
+    }
+    assert_eq!(world.at(0, "SELECT id FROM posts").await?, "14");
+    // Without the savepoint it is none, and says so.
+    for text in ["BEGIN", "INSERT INTO posts VALUES (12, 2, 'lost')"] {
+        raw.query(text);
+        assert_eq!(raw.answers().await?, "CZ(T)");
+    }
+    raw.query("SELECT count(*) FROM posts");
+    assert_eq!(raw.answers().await?, "E(0A000)Z(E)");
+    raw.query("COMMIT");
+    let heard = raw.until('Z').await?;
+    assert_eq!(heard[0], ('C', b"ROLLBACK\0".to_vec()));
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_set_in_a_transaction_holds_as_far_as_it_was_not_taken_back() -> Result<()> {
     let (_world, mut raw) = speaker().await?;
     let show = "SELECT current_setting('work_mem') FROM users WHERE id = 2";
@@ -174,6 +227,26 @@ async fn what_is_set_in_a_transaction_holds_as_far_as_it_was_not_taken_back() ->
         "SAVEPOINT b",
         "SET work_mem = '74MB'",
         "RELEASE b",
+        "COMMIT",
+    ] {
+        raw.query(text);
+        let answers = raw.answers().await?;
+        assert!(answers.contains('C') && !answers.contains('E'), "{text}: {answers}");
+    }
+    raw.query(show);
+    assert_eq!(raw.answers().await?, "TD(74MB)CZ(I)");
+    // In one text, in the order in which it stands there.
+    raw.query(
+        "BEGIN; SAVEPOINT a; SET work_mem = '76MB'; ROLLBACK TO a; SET work_mem = '77MB'; COMMIT",
+    );
+    assert!(raw.answers().await?.ends_with("CZ(I)"));
+    raw.query(show);
+    assert_eq!(raw.answers().await?, "TD(77MB)CZ(I)");
+    for text in [
+        "BEGIN",
+        show,
+        "SAVEPOINT a; SET work_mem = '78MB'",
+        "ROLLBACK TO a; SET work_mem = '74MB'",
         "COMMIT",
     ] {
         raw.query(text);
