@@ -50,7 +50,7 @@ impl Served {
         write!(
             text,
             "[tables.addresses]\nkind = \"shared\"\n\
-             [serve]\nlisten = \"127.0.0.1:{port}\"\ndatabase = \"app\"\nthreads = 2\n\
+             [serve]\nlisten = \"127.0.0.1:{port}\"\ndatabase = \"app\"\nthreads = 2\ndrain_seconds = 60\n\
              [serve.users.app]\npassword = \"secret\"\n"
         )
         .unwrap();

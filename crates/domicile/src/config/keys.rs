@@ -67,6 +67,7 @@ const SERVE: Shape = Shape::Table(&[
     ("nearest", Shape::Value),
     ("connections", Shape::Value),
     ("threads", Shape::Value),
+    ("drain_seconds", Shape::Value),
     ("search_path", Shape::Value),
     ("functions", Shape::Value),
     ("certificate", Shape::Value),
