@@ -126,15 +126,14 @@ async fn is_partitioned(session: &Session, name: &str) -> Result<bool> {
     Ok(row.get(0))
 }
 
-/// What an erasure does with a row that somebody holds. It waits for nobody: it has deleted rows
-/// for which the other may be waiting, and of two who wait for each other the application would be
-/// the one to fail.
+/// What an erasure does with a row that somebody holds. It waits for nobody, not even for a moment:
+/// it has deleted rows for which the other may be waiting, and the server, whenever it looks, ends
+/// the one of two who has waited longer. So every row is locked before it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
     /// Gives up, with [`Kind::RetryNow`].
     Refuse,
-    /// Leaves it for a later call, with everything above it. Every row is locked before it is
-    /// deleted, which costs.
+    /// Leaves it for a later call, with everything above it.
     Skip,
 }
 
@@ -152,7 +151,7 @@ async fn erase_table(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let kept = referred_columns(closure, at);
     let lock = match held {
-        Held::Refuse => "",
+        Held::Refuse => " FOR UPDATE OF t0 NOWAIT",
         Held::Skip => " FOR UPDATE OF t0 SKIP LOCKED",
     };
     // A row's place is found faster than its key, and stays: nobody writes about people who left.
@@ -225,6 +224,12 @@ async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -
     Ok(())
 }
 
+/// Whoever keeps a whole table to themselves is waited for while nothing is held yet.
+fn lock_tables(closure: &Closure) -> String {
+    let names: Vec<String> = closure.tables().map(|table| table.name.sql()).collect();
+    format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "))
+}
+
 pub(super) async fn erase_in_transaction(
     session: &Session,
     closure: &Closure,
@@ -233,9 +238,7 @@ pub(super) async fn erase_in_transaction(
     limit: u64,
     held: Held,
 ) -> Result<Erased> {
-    if held == Held::Refuse {
-        session.batch("SET LOCAL lock_timeout = '1ms'").await?;
-    }
+    session.batch(&lock_tables(closure)).await?;
     let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
     let rows = session
         .client
