@@ -128,7 +128,13 @@ impl Entrance {
                 StartupMessage::Startup(startup) => break startup,
             }
         };
-        match self.begin(worker, &mut client, &startup).await {
+        let begun = match *self.stopping.borrow() {
+            true => {
+                Err(Error::new(Kind::Stopping, "the router is shutting down").with_code("57P03"))
+            }
+            false => self.begin(worker, &mut client, &startup).await,
+        };
+        match begun {
             Ok(begun) => {
                 let Client { stream, unused } = client;
                 let Begun { user, settings, entered } = begun;
