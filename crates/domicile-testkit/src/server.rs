@@ -109,9 +109,12 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // Best effort: the server may be stopped already, and it goes away with its databases.
-        let _ = wait_for(async {
+        let dropped = wait_for(async {
             tokio::time::timeout(DROP_WAIT_MAX, drop_database(&self.address, &self.name)).await?
         });
+        if let Err(error) = dropped {
+            eprintln!("database {} is not dropped: {error:#}", self.name);
+        }
     }
 }
 
