@@ -24,7 +24,7 @@ pub(crate) async fn stage_of(world: &World) -> PostgresStage {
 /// Waits until so many sessions at one end wait for locks.
 pub(crate) async fn await_waiters(stage: &PostgresStage, end: End, count: i64) {
     let superuser = connect(&stage.bed.database(end).superuser_url).await.unwrap();
-    // An erasure gives up waiting after a millisecond, and then waits for tables alone.
+    // Who waits for a moment only is no waiter.
     let waiting = "select count(distinct a.pid) from pg_stat_activity a join pg_locks l using (pid)
         where a.datname = current_database() and not l.granted
         and clock_timestamp() - l.waitstart > interval '50 milliseconds'";

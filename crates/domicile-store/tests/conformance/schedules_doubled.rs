@@ -192,9 +192,10 @@ async fn attack_26_an_update_that_waited_for_the_erasure_matches_nothing() {
     let stage = PostgresStage::ready().await;
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
-    let (mut holder, mut older) = (stage.app(End::Source).await, stage.app(End::Source).await);
-    // The erasure deletes comments first, and then has to wait for this table.
-    holder.run("begin; lock table users in share mode").await.unwrap();
+    let holder = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    let mut older = stage.app(End::Source).await;
+    // The erasure has deleted all rows when it has to wait for this table.
+    holder.batch_execute("begin; lock table domicile.gone in share mode").await.unwrap();
     older.run("begin isolation level repeatable read; select * from users").await.unwrap();
     let newer = stage.app(End::Source).await;
     let meanwhile = async {
@@ -202,7 +203,7 @@ async fn attack_26_an_update_that_waited_for_the_erasure_matches_nothing() {
         let newer = spawn(newer, "update comments set text = 'late' where id = 111");
         let older = spawn(older, "update comments set text = 'late' where id = 112");
         await_waiters(&stage, End::Source, 3).await;
-        holder.run("rollback").await.unwrap();
+        holder.batch_execute("rollback").await.unwrap();
         (newer.await.unwrap(), older.await.unwrap())
     };
     let (rows, ((mut newer, matched), (_, told))) = tokio::join!(lane.erase(), meanwhile);
