@@ -224,7 +224,7 @@ async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -
     Ok(())
 }
 
-/// Whoever keeps a whole table to themselves is waited for while nothing is held yet.
+/// Whoever keeps a whole table to themselves is waited for before any row is held.
 fn lock_tables(closure: &Closure) -> String {
     let names: Vec<String> = closure.tables().map(|table| table.name.sql()).collect();
     format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "))
