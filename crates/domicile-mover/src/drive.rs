@@ -1,5 +1,6 @@
 //! Carrying out what a batch's state machine asks for.
 
+mod patience;
 mod ship;
 mod waits;
 
@@ -39,6 +40,7 @@ macro_rules! retry {
     }};
 }
 
+pub(crate) use patience::take_back;
 pub(crate) use waits::Waits;
 
 /// The two ends of a batch, and what both need to know.
@@ -208,7 +210,9 @@ impl Drive<'_> {
             Effect::Settle(group) => self.settle(group).await?,
             Effect::Withdraw(group) => {
                 let withdrawn = retry!(self.lane.source.withdraw(self.move_id, group));
-                self.abandon(&withdrawn).await?;
+                let target = self.lane.target.as_mut();
+                let failure = take_back(target, self.move_id, &withdrawn).await?;
+                self.report.failures.extend(failure);
                 Answer::Withdrawn(withdrawn)
             }
             Effect::Wait => {
@@ -281,21 +285,6 @@ impl Drive<'_> {
         Ok(Answer::Decided(verdicts))
     }
 
-    /// Clears the target of withdrawn people. What cannot be cleared stays there, fenced.
-    async fn abandon(&mut self, withdrawn: &[Subject]) -> Result<()> {
-        let mut tries = 0;
-        loop {
-            match self.lane.target.abandon(self.move_id, withdrawn).await {
-                Err(error) if error.kind() == Kind::RetryNow && tries < RETRIES => tries += 1,
-                Err(error) if error.kind() == Kind::Operator => {
-                    self.report.failures.extend(not_taken_back(withdrawn, &error));
-                    return Ok(());
-                }
-                other => return Ok(other?),
-            }
-        }
-    }
-
     /// Makes new writers wait. Somebody who cannot be closed now is opened again and tried later.
     async fn close(&mut self, subject: &Subject) -> Result<Answer> {
         let turn = self.lane.carrier.take_turn().await;
@@ -329,13 +318,6 @@ impl Drive<'_> {
         }
         Ok(Answer::Done)
     }
-}
-
-/// One failure for people whose arrival could not be cleared.
-pub(crate) fn not_taken_back(subjects: &[Subject], error: &Error) -> Option<Failure> {
-    let reason =
-        format!("withdrawn, but what had arrived could not be taken back: {}", with_hint(error));
-    subjects.first().map(|subject| Failure { subject: subject.clone(), reason })
 }
 
 fn with_hint(error: &Error) -> String {

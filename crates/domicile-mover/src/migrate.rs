@@ -8,7 +8,7 @@ mod vacuum;
 mod watch;
 mod withdraw;
 
-use crate::drive::{Clock, Stop, not_taken_back};
+use crate::drive::{Clock, Stop, take_back};
 use crate::erase::{Due, Eraser, let_go, rows_at_once};
 use crate::error::{Error, Result};
 use crate::pace::{Bounds, Limits, Manners, Pacer};
@@ -18,7 +18,7 @@ use crate::recover::{self, Found};
 use crate::reference::{Carrier, standing, told};
 use crate::report::{Failure, MigrateReport};
 use domicile_model::{MoveId, State, Subject};
-use domicile_store::{Claim, Engine, Kind};
+use domicile_store::{Claim, Engine};
 use futures_util::future;
 use jiff::{SignedDuration, Timestamp};
 use lanes::{Shared, run_lanes};
@@ -297,12 +297,8 @@ async fn clear_leftovers(platform: &Platform, found: &Found) -> Result<Vec<Failu
             arrival.settle(leftover.move_id, &leftover.subjects).await?;
             continue;
         }
-        match arrival.abandon(leftover.move_id, &leftover.subjects).await {
-            Err(error) if error.kind() == Kind::Operator => {
-                failures.extend(not_taken_back(&leftover.subjects, &error));
-            }
-            other => other?,
-        }
+        let failure = take_back(arrival.as_mut(), leftover.move_id, &leftover.subjects).await?;
+        failures.extend(failure);
     }
     Ok(failures)
 }

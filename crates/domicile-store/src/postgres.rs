@@ -27,6 +27,7 @@ mod scan;
 mod schema;
 mod session;
 mod shared;
+mod tables;
 mod text;
 mod vacuum;
 mod waiting;

@@ -1,5 +1,6 @@
 //! Copying and catching up: rows from a snapshot at the source into a transaction at the target.
 
+use super::patience::Patience;
 use super::{Drive, Lane, with_hint};
 use crate::compare::{Comparison, compare};
 use crate::error::Result;
@@ -10,16 +11,18 @@ use futures_util::StreamExt as _;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-/// How often rows are shipped again at once when another lane was in the way.
-const AGAIN: u32 = 5;
+/// How long it is tried to ship rows again when somebody was in the way.
+const AGAIN: Duration = Duration::from_millis(700);
 
 impl Drive<'_> {
     /// Copies or catches up one group, in one snapshot at the source and one transaction at the
     /// target. What goes wrong with the group is an answer; what goes wrong with a site an error.
     pub(super) async fn ship(&mut self, group: &[Subject], whole: bool) -> Result<Answer> {
-        // Another lane may just have brought a shared row of theirs, from a newer snapshot.
-        let mut again = if self.lane.closure.shared.is_empty() { 0 } else { AGAIN };
+        // Another lane may just have brought a shared row of theirs, from a newer snapshot, or the
+        // application at the target may hold a row that has arrived.
+        let mut patience = Patience::new(AGAIN);
         loop {
             let error = match self.ship_once(group, whole).await {
                 Ok(answer) => return Ok(answer),
@@ -29,10 +32,7 @@ impl Drive<'_> {
             self.lane.source.close_snapshot().await?;
             match error.kind() {
                 Kind::RetryLater | Kind::Never => return Err(error.into()),
-                Kind::RetryNow if again > 0 => {
-                    again -= 1;
-                    self.lane.target.mark().await?;
-                }
+                Kind::RetryNow if patience.pause().await => self.lane.target.mark().await?,
                 Kind::RetryNow | Kind::Operator => {
                     tracing::debug!(%error, people = group.len(), "a group was not shipped");
                     return Ok(Answer::NotShipped { reason: with_hint(&error) });

@@ -12,6 +12,7 @@ use super::planner;
 use super::reference;
 use super::session::{FLAG, LOCKS, Session, Sessions};
 use super::shared;
+use super::tables;
 use super::text::{copy_format, subject_parts};
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
@@ -69,6 +70,33 @@ impl PostgresArrival {
 
     fn failed(&self, error: tokio_postgres::Error) -> Error {
         self.session.failed(error)
+    }
+
+    /// Begins a transaction in which what stands of an extent from before is chosen and gone.
+    async fn make_room(&self, move_id: MoveId, extent: &Extent) -> Result<Chosen> {
+        let (session, closure) = (&self.session, &self.closure);
+        let beginning = tables::beginning(closure);
+        let begin = session.batch(&beginning);
+        match extent {
+            Extent::People(subjects) => {
+                let ((), copied) = future::try_join(begin, self.copied(move_id, subjects)).await?;
+                self.clear_people(&copied).await?;
+                extent::choose_people(session, closure, subjects).await?;
+                Ok(Chosen::People)
+            }
+            Extent::Touched(touched) => {
+                let choose = extent::choose_rows(session, closure, touched);
+                if let Some(foreseen) = Chosen::foreseen(closure, touched) {
+                    let delete = extent::delete_chosen(session, closure, &foreseen);
+                    return Ok(future::try_join3(begin, choose, delete).await?.1);
+                }
+                let ((), chosen) = future::try_join(begin, choose).await?;
+                erase::keep_referred(session, closure, &chosen).await?;
+                shared::loosen_brought(session, closure, &chosen).await?;
+                extent::delete_chosen(session, closure, &chosen).await?;
+                Ok(chosen)
+            }
+        }
     }
 
     /// What notes name may stand elsewhere than before rows were loaded.
@@ -182,34 +210,19 @@ impl Arrival for PostgresArrival {
     async fn begin(&mut self, announcement: &Announcement, extent: &Extent) -> Result<()> {
         self.open = Some((announcement.clone(), extent.clone()));
         (self.is_stale, self.unmet) = (true, None);
-        let (session, closure) = (&self.session, &self.closure);
-        let begin = session.batch("BEGIN ISOLATION LEVEL READ COMMITTED");
-        match extent {
-            Extent::People(subjects) => {
-                let copied = self.copied(announcement.move_id, subjects);
-                let ((), copied) = future::try_join(begin, copied).await?;
-                self.clear_people(&copied).await?;
-                extent::choose_people(session, closure, subjects).await?;
-                self.chosen = Chosen::People;
+        match self.make_room(announcement.move_id, extent).await {
+            Ok(chosen) => {
+                self.chosen = chosen;
+                Ok(())
             }
-            Extent::Touched(touched) => {
-                let choose = extent::choose_rows(session, closure, touched);
-                self.chosen = match Chosen::foreseen(closure, touched) {
-                    Some(foreseen) => {
-                        let delete = extent::delete_chosen(session, closure, &foreseen);
-                        future::try_join3(begin, choose, delete).await?.1
-                    }
-                    None => {
-                        let ((), chosen) = future::try_join(begin, choose).await?;
-                        erase::keep_referred(session, closure, &chosen).await?;
-                        shared::loosen_brought(session, closure, &chosen).await?;
-                        extent::delete_chosen(session, closure, &chosen).await?;
-                        chosen
-                    }
-                };
+            Err(error) => {
+                if error.kind() == Kind::RetryNow {
+                    self.roll_back().await?;
+                    tables::wait(&self.session, &self.closure).await?;
+                }
+                Err(error)
             }
         }
-        Ok(())
     }
 
     async fn import(&mut self, table: usize, mut rows: ByteStream<'_>) -> Result<u64> {
@@ -318,7 +331,7 @@ impl Arrival for PostgresArrival {
     }
 
     async fn abandon(&mut self, move_id: MoveId, subjects: &[Subject]) -> Result<()> {
-        self.session.batch("BEGIN").await?;
+        tables::begin(&self.session, &self.closure).await?;
         let run = async {
             self.mark = self.snapshot().await?;
             self.clear_people(&self.copied(move_id, subjects).await?).await?;

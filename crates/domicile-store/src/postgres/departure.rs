@@ -8,6 +8,7 @@ use super::extent::{self, Chosen};
 use super::horizon::Wait;
 use super::planner;
 use super::session::{CLOSING, FLAG, LOCKS, Session, Sessions};
+use super::tables;
 use super::text::copy_format;
 use crate::closure::Closure;
 use crate::error::{Error, Kind, Result};
@@ -67,9 +68,9 @@ impl PostgresDeparture {
         limit: u64,
         held: Held,
     ) -> Result<Erased> {
-        self.writer.batch("BEGIN").await?;
         let (writer, closure) = (&self.writer, &self.closure);
         let limit = limit.max(1);
+        tables::begin(writer, closure).await?;
         let erased =
             erase::erase_in_transaction(writer, closure, move_id, subjects, limit, held).await;
         self.end_writer(erased).await

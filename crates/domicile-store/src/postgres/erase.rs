@@ -224,12 +224,6 @@ async fn refuse_dangling(session: &Session, closure: &Closure, counts: &[u64]) -
     Ok(())
 }
 
-/// Whoever keeps a whole table to themselves is waited for before any row is held.
-fn lock_tables(closure: &Closure) -> String {
-    let names: Vec<String> = closure.tables().map(|table| table.name.sql()).collect();
-    format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", names.join(", "))
-}
-
 pub(super) async fn erase_in_transaction(
     session: &Session,
     closure: &Closure,
@@ -238,7 +232,6 @@ pub(super) async fn erase_in_transaction(
     limit: u64,
     held: Held,
 ) -> Result<Erased> {
-    session.batch(&lock_tables(closure)).await?;
     let names: Vec<&str> = subjects.iter().map(Subject::as_str).collect();
     let rows = session
         .client

@@ -278,7 +278,8 @@ pub(super) fn key_json(key: &[String]) -> String {
     serde_json::Value::from(key.to_vec()).to_string()
 }
 
-/// Deletes the chosen rows, children first.
+/// Deletes the chosen rows, children first. It waits for nobody who holds one of them, but fails
+/// with [`Kind::RetryNow`]: whoever holds it may wait for one that is deleted already.
 pub(super) async fn delete_chosen(
     session: &Session,
     closure: &Closure,
@@ -288,10 +289,11 @@ pub(super) async fn delete_chosen(
     let texts: Vec<String> = tables
         .map(|(at, table)| {
             format!(
-                "DELETE FROM {} AS d USING {} WHERE {}",
+                "DELETE FROM {} AS d USING (SELECT {} FROM {} FOR UPDATE OF t0 NOWAIT) AS x WHERE {}",
                 table.name.sql(),
+                idents("t0.", &table.key),
                 chosen_from(session, closure, at, chosen),
-                equal("d", &table.key, "t0", &table.key),
+                equal("d", &table.key, "x", &table.key),
             )
         })
         .collect();

@@ -4,7 +4,7 @@ use crate::conformance::support::{App, End, Refusal, look_again, pass_source, pe
 use crate::schedules::{PostgresStage, await_waiters, stage_of, world_with};
 use domicile_model::Subject;
 use domicile_store::postgres::PostgresSite;
-use domicile_store::{Announcement, Departure, Outcome, Site};
+use domicile_store::{Announcement, Departure, Kind, Outcome, Site};
 use domicile_testkit::{Direction, Proxy, connect};
 use futures_util::FutureExt as _;
 use std::time::Duration;
@@ -160,6 +160,77 @@ async fn an_application_that_locks_from_the_top_down_meets_no_deadlock() {
     let parts = "references users (id), body text) partition by range (id);
         create table posts_all partition of posts default;";
     locks_from_the_top_down((whole, parts), "posts", 11, 5).await;
+}
+
+/// Long enough for anything that waits for nobody.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// Somebody at the target holds a post that has arrived and goes on to a comment below it, while
+/// the post is shipped again, or taken back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_arrived_is_not_waited_for_when_somebody_holds_it() {
+    let both = "update posts set body = 'x' where id = 11; \
+                update comments set text = 'x' where id = 111";
+    let with_what_is_below = "delete from posts where id = 11";
+    for write in [Some(both), Some(with_what_is_below), None] {
+        let stage = PostgresStage::ready().await;
+        let mut lane = stage.copied(&["1"]).await;
+        let mut holder = stage.app(End::Target).await;
+        let hold = "begin; select 1 from posts where id = 11 for update";
+        let go_on = "select 1 from comments where id = 111 for update; commit";
+        holder.run(hold).await.unwrap();
+        let shipped = if let Some(write) = write {
+            stage.app(End::Source).await.run(write).await.unwrap();
+            let shipping = lane.try_to_catch_up();
+            tokio::time::timeout(AT_ONCE, shipping).await.expect("it waits").map(drop)
+        } else {
+            tokio::time::timeout(AT_ONCE, lane.try_to_copy()).await.expect("it waits")
+        };
+        assert_eq!(shipped.unwrap_err().kind(), Kind::RetryNow, "{write:?}");
+        holder.run(go_on).await.unwrap();
+        if write.is_none() {
+            lane.copy().await;
+        }
+        holder.run(hold).await.unwrap();
+        let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
+        lane.from.withdraw(move_id, &who).await.unwrap();
+        let taken_back = tokio::time::timeout(AT_ONCE, lane.to.abandon(move_id, &who)).await;
+        let taken_back = taken_back.expect("it waits");
+        assert_eq!(taken_back.unwrap_err().kind(), Kind::RetryNow);
+        holder.run(go_on).await.unwrap();
+        lane.to.abandon(move_id, &who).await.unwrap();
+        assert_eq!(stage.rows_of(End::Target, "1").await, Vec::<String>::new());
+    }
+}
+
+/// Somebody who locks whole tables, the children first, meets nobody in a circle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_somebody_keeps_is_waited_for_with_nothing_held() {
+    const KEEP: &str = "begin; lock table comments in share mode";
+    const KEEP_ON: &str = "lock table posts in share mode; lock table users in share mode; commit";
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.copied(&["1"]).await;
+    let (mut here, mut there) = (stage.app(End::Source).await, stage.app(End::Target).await);
+    here.run("update users set city = 'x' where id = 1").await.unwrap();
+    there.run(KEEP).await.unwrap();
+    let mut shipping = Box::pin(lane.try_to_catch_up());
+    tokio::select! {
+        shipped = &mut shipping => panic!("the comments are kept: {shipped:?}"),
+        () = await_waiters(&stage, End::Target, 1) => {}
+    }
+    there.run(KEEP_ON).await.unwrap();
+    // What the snapshot showed may be old by now.
+    assert_eq!(shipping.await.unwrap_err().kind(), Kind::RetryNow);
+    lane.catch_up_and_decide().await;
+    lane.settle().await;
+    here.run(KEEP).await.unwrap();
+    let mut erasing = Box::pin(lane.erase());
+    tokio::select! {
+        rows = &mut erasing => panic!("the comments are kept: {rows}"),
+        () = await_waiters(&stage, End::Source, 1) => {}
+    }
+    here.run(KEEP_ON).await.unwrap();
+    assert_eq!(erasing.await, 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
