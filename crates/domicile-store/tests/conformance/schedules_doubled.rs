@@ -83,18 +83,19 @@ async fn attack_20_an_erasure_and_a_late_writer_who_holds_a_row_make_no_deadlock
     let stage = PostgresStage::ready().await;
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
-    let mut holder = stage.app(End::Source).await;
+    let holder = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
     let mut writer = stage.app(End::Source).await;
-    // The erasure has deleted everything below and waits; whoever is late is told at once.
-    holder.run("begin; lock table users in share mode").await.unwrap();
-    writer.run("begin; select 1 from users where id = 1 for update").await.unwrap();
+    // The erasure has deleted everything and waits; whoever is late is told at once, and holds up
+    // nobody with what they hold of others.
+    holder.batch_execute("begin; lock table domicile.gone in share mode").await.unwrap();
+    writer.run("begin; select 1 from users where id = 2 for update").await.unwrap();
     let meanwhile = async {
         await_waiters(&stage, End::Source, 1).await;
         let late = "insert into likes values (1, 77)";
         let late = refused(writer.as_mut(), late, &["DM001"]);
         tokio::time::timeout(Duration::from_secs(10), late).await.expect("it waits");
         writer.run("rollback").await.unwrap();
-        holder.run("rollback").await.unwrap();
+        holder.batch_execute("rollback").await.unwrap();
     };
     let (rows, ()) = tokio::join!(lane.erase(), meanwhile);
     assert_eq!(rows, 7);

@@ -96,25 +96,24 @@ async fn attack_30_a_mover_that_freezes_under_its_locks_is_ended() {
     let stage = PostgresStage::ready().await;
     let mut lane = stage.decided(&["1"]).await;
     lane.settle().await;
-    let mut holder = stage.app(End::Source).await;
-    // Held rows are left for later; a table is waited for.
-    holder.run("begin; lock table comments in share mode").await.unwrap();
+    let holder = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    holder.batch_execute("begin; lock table domicile.gone in share mode").await.unwrap();
     let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
     let mut erasing = Box::pin(lane.from.erase(move_id, &who, 1_000));
     tokio::select! {
-        erased = &mut erasing => panic!("the comments are held: {erased:?}"),
+        erased = &mut erasing => panic!("the tombstones are kept: {erased:?}"),
         () = await_waiters(&stage, End::Source, 1) => {}
     }
     // From here on the mover does nothing, and its transaction holds what it has deleted.
-    holder.run("rollback").await.unwrap();
-    let deleting = "select 1 from pg_stat_activity where datname = current_database()
-        and state = 'active' and query like 'DELETE FROM%'";
-    let watch = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    holder.batch_execute("rollback").await.unwrap();
+    let frozen = "select 1 from pg_stat_activity where datname = current_database()
+        and state = 'idle in transaction' and query like '%INSERT INTO domicile.gone%'";
     let mut looks = 0;
-    while !watch.query(deleting, &[]).await.unwrap().is_empty() {
-        look_again(&mut looks, "the deletion never ends").await;
+    while holder.query(frozen, &[]).await.unwrap().is_empty() {
+        look_again(&mut looks, "the mover never freezes").await;
     }
-    let late = spawn(holder, "update comments set text = 'late' where id = 111");
+    let late =
+        spawn(stage.app(End::Source).await, "update comments set text = 'late' where id = 111");
     // Sooner than a mover that is not frozen whole gives an unanswered call up by itself.
     let late = tokio::time::timeout(Duration::from_secs(8), late).await.expect("it waits on");
     assert!(late.unwrap().unwrap_err().names(End::Target));
@@ -207,7 +206,8 @@ async fn what_has_arrived_is_not_waited_for_when_somebody_holds_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_somebody_keeps_is_waited_for_with_nothing_held() {
     const KEEP: &str = "begin; lock table comments in share mode";
-    const KEEP_ON: &str = "lock table posts in share mode; lock table users in share mode; commit";
+    const KEEP_ON: &str = "set local lock_timeout = '200ms'; lock table posts in share mode;
+        lock table users in share mode; commit";
     let stage = PostgresStage::ready().await;
     let mut lane = stage.copied(&["1"]).await;
     let (mut here, mut there) = (stage.app(End::Source).await, stage.app(End::Target).await);
