@@ -31,6 +31,7 @@ const MAKERS: &[(&str, usize)] = &[
 /// The same where a file has a way of its own.
 const MAKERS_OF: &[(&str, &str, usize)] = &[
     ("crates/domicile-mover/src/drive.rs", "let reason =", 0),
+    ("crates/domicile-mover/src/drive/patience.rs", "let reason =", 0),
     ("crates/domicile-mover/src/drive/ship.rs", "return Some(", 0),
     ("crates/domicile-mover/src/erase.rs", "let reason =", 0),
     ("crates/domicile-mover/src/migrate/listing.rs", "let reason =", 0),
