@@ -138,6 +138,60 @@ async fn no_acknowledged_write_is_lost_at_any_isolation_level() {
     assert!(found.is_clean(), "{found:?}");
 }
 
+/// Somebody at the target keeps a row that has arrived, for longer than anybody waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_whose_arrived_row_is_kept_stays_at_home_and_moves_with_the_next_run() {
+    let world = Arc::new(World::with(4).await);
+    let plan = world.plan().await;
+    prepare(&world.sites().await, &plan).await.unwrap();
+    let platform = world.platform(&plan).await;
+    // Whoever is at a target from before is waited for once everybody is announced.
+    let before = [world.app(1).await, world.app(2).await];
+    for client in &before {
+        client.batch_execute("begin; select pg_current_xact_id()").await.unwrap();
+    }
+    let meanwhile = async {
+        let writer = world.app(0).await;
+        let announced =
+            "select count(*) from domicile.subject where subject = '1' and state = 'moving'";
+        while world.sum(announced).await == 0 {}
+        writer.batch_execute("begin; update users set writes = 1 where id = 1").await.unwrap();
+        for client in &before {
+            client.batch_execute("rollback").await.unwrap();
+        }
+        let hold = "select 1 from users where id = 1 for update";
+        let holders = [world.app(1).await, world.app(2).await];
+        let mut is_held = false;
+        while !is_held {
+            for holder in &holders {
+                holder.batch_execute("begin").await.unwrap();
+                is_held = !holder.query(hold, &[]).await.unwrap().is_empty();
+                if is_held {
+                    break;
+                }
+                holder.batch_execute("rollback").await.unwrap();
+            }
+        }
+        writer.batch_execute("commit").await.unwrap();
+        holders
+    };
+    let (running, _stop) = surroundings();
+    let options = options();
+    let (report, holders) = tokio::join!(migrate(&platform, &options, &running), meanwhile);
+    let report = report.unwrap();
+    assert!(report.failed > 0 && report.failures.iter().any(|f| f.subject == Subject::new("1")));
+    let home = "select writes from users where id = 1";
+    assert_eq!(world.app(0).await.query_one(home, &[]).await.unwrap().get::<_, i64>(0), 1);
+    drop(holders);
+    let (running, _stop) = surroundings();
+    let report = migrate(&platform, &options, &running).await.unwrap();
+    assert_eq!((report.failed, report.mismatches), (0, 0), "{report:?}");
+    assert_eq!(world.sum("select coalesce(sum(writes), 0)::bigint from users").await, 1);
+    assert_eq!(status(&platform).await.unwrap().to_move, 0);
+    let found = verify(&platform).await.unwrap();
+    assert!(found.is_clean(), "{found:?}");
+}
+
 /// `docs/trust.md` lists these rights; nothing else must be needed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mover_without_superuser_moves_with_the_rights_that_the_documentation_lists() {

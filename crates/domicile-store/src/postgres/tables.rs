@@ -23,19 +23,26 @@ pub(super) async fn wait(session: &Session, closure: &Closure) -> Result<()> {
             format!("BEGIN; LOCK TABLE {} IN ROW EXCLUSIVE MODE; COMMIT", table.name.sql())
         })
         .collect();
-    session.batch(&texts.join(";")).await
+    run_or_roll_back(session, &texts.join(";")).await
 }
 
 /// Begins such a transaction as soon as nobody keeps any of the tables.
 pub(super) async fn begin(session: &Session, closure: &Closure) -> Result<()> {
     let beginning = beginning(closure);
     loop {
-        match session.batch(&beginning).await {
-            Err(error) if error.kind() == Kind::RetryNow => {
-                session.batch("ROLLBACK").await?;
-                wait(session, closure).await?;
-            }
+        match run_or_roll_back(session, &beginning).await {
+            Err(error) if error.kind() == Kind::RetryNow => wait(session, closure).await?,
             begun => return begun,
         }
     }
+}
+
+/// After an error no transaction is open.
+async fn run_or_roll_back(session: &Session, text: &str) -> Result<()> {
+    let done = session.batch(text).await;
+    if done.is_err() {
+        // A connection that is gone has rolled back already.
+        let _ = session.batch("ROLLBACK").await;
+    }
+    done
 }

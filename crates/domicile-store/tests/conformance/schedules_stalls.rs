@@ -233,6 +233,20 @@ async fn a_table_that_somebody_keeps_is_waited_for_with_nothing_held() {
     assert_eq!(erasing.await, 7);
 }
 
+/// What cannot be locked leaves no transaction behind in which everything else fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_that_does_not_find_a_table_goes_on_when_it_is_there_again() {
+    let stage = PostgresStage::ready().await;
+    let mut lane = stage.decided(&["1"]).await;
+    lane.settle().await;
+    let superuser = connect(&stage.bed.database(End::Source).superuser_url).await.unwrap();
+    superuser.batch_execute("alter table likes rename to aside").await.unwrap();
+    let (who, move_id) = (people(&["1"]), lane.leaving.move_id);
+    lane.from.erase(move_id, &who, 1_000).await.unwrap_err();
+    superuser.batch_execute("alter table aside rename to likes").await.unwrap();
+    assert_eq!(lane.erase().await, 7);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn attack_30_a_mover_that_freezes_after_asking_holds_no_lock() {
     let stage = PostgresStage::ready().await;
