@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Move everybody to their home. Stopped anywhere, it goes on when run again.
     Migrate(MigrateArgs),
     /// Count who is at home and who is not, with rate and time left while people move.
-    Status,
+    Status(StatusArgs),
     /// Find one person.
     Locate(LocateArgs),
     /// Choose one person's home among the sites their rule has, and move them there now.
@@ -178,6 +178,14 @@ pub(crate) struct MigrateArgs {
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().map_err(|error| error.to_string())?;
     Duration::try_from(parsed).map_err(|_| "a time cannot be negative".to_owned())
+}
+
+/// `status`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Count again and again until interrupted; with --json, one line for each time.
+    #[arg(long)]
+    pub(crate) watch: bool,
 }
 
 /// `locate`

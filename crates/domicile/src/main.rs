@@ -57,7 +57,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Plan(args) => commands::plan::run(global, &args).await,
         Command::Prepare(args) => commands::prepare::run(global, &args).await,
         Command::Migrate(args) => commands::migrate::run(global, &args).await,
-        Command::Status => commands::status::run(global).await,
+        Command::Status(args) => commands::status::run(global, &args).await,
         Command::Move(args) => commands::move_one::run(global, args).await,
         Command::Hold(args) => commands::hold::run(global, args).await,
         Command::Locate(args) => commands::locate::run(global, args).await,

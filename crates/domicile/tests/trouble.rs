@@ -250,3 +250,38 @@ async fn an_older_transaction_is_named_while_it_holds_the_move_up_and_in_the_rep
     let who = waited["who"].as_str().unwrap();
     assert!(who.contains("select pg_backend_pid()") || who.contains("commit"), "{waited}");
 }
+
+/// What `status --watch --json` says next: how many people are to move.
+async fn to_move(watching: &mut tokio::io::Lines<BufReader<tokio::process::ChildStdout>>) -> u64 {
+    let line = watching.next_line().await.unwrap().unwrap();
+    let status: serde_json::Value = serde_json::from_str(&line).unwrap();
+    status["to_move"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_watches_sees_people_move_and_a_site_come_back() {
+    let trouble = Trouble::with(12, None).await;
+    trouble.ok(&["prepare"]).await;
+    let mut watch = domicile(&trouble.config, &["status", "--watch"]);
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut errors = BufReader::new(watch.stderr.take().unwrap()).lines();
+    assert_eq!(to_move(&mut lines).await, 6);
+    trouble.ok(&["migrate"]).await;
+    while to_move(&mut lines).await > 0 {}
+    let name = &trouble.world.databases[1].name;
+    let away = format!(
+        "alter database {name} allow_connections false; \
+         select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+    );
+    let elsewhere = trouble.world.databases[1].superuser_url.replace(name, "postgres");
+    let server = connect(&elsewhere).await.unwrap();
+    server.batch_execute(&away).await.unwrap();
+    let said = errors.next_line().await.unwrap().unwrap();
+    assert!(said.contains("dub1"), "{said}");
+    server.batch_execute(&format!("alter database {name} allow_connections true")).await.unwrap();
+    assert_eq!(to_move(&mut lines).await, 0);
+    let id = watch.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(watch.wait().await.unwrap().code(), Some(0));
+}
