@@ -1,5 +1,7 @@
 //! `cargo xtask setup`: installs what is missing on this machine.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use crate::{docs, run};
@@ -23,6 +25,23 @@ const NEEDS: &[Need] = &[
         debian_packages: &["sqlite3"],
     },
     Need {
+        // Tests of TLS make certificates by it.
+        name: "openssl",
+        is_there: || run::succeeds("openssl", &["version"]),
+        debian_packages: &["openssl"],
+    },
+    Need {
+        // A test goes through the router with each of these drivers, and with node-postgres.
+        name: "psycopg and PostgreSQL's JDBC driver",
+        is_there: has_drivers,
+        debian_packages: &["python3-psycopg", "default-jdk-headless", "libpostgresql-jdbc-java"],
+    },
+    Need {
+        name: "Node.js",
+        is_there: || run::succeeds("node", &["--version"]) && run::succeeds("npm", &["--version"]),
+        debian_packages: &["nodejs", "npm"],
+    },
+    Need {
         // The bundled SQLite and ring are C.
         name: "a C compiler",
         is_there: || run::succeeds("cc", &["--version"]),
@@ -35,6 +54,16 @@ const NEEDS: &[Need] = &[
         debian_packages: &["libclang-dev"],
     },
 ];
+
+fn has_drivers() -> bool {
+    run::succeeds("/usr/bin/python3", &["-c", "import psycopg"])
+        && run::succeeds("javac", &["--version"])
+        && Path::new("/usr/share/java/postgresql.jar").exists()
+}
+
+/// node-postgres as a test needs it, and where; npm says what else it brings.
+const NODE_POSTGRES: &str = "pg@8.23.1";
+const NODE_PACKAGES: &str = "target/node";
 
 /// Whether a libclang is where bindgen looks for it: where `LIBCLANG_PATH` says, in the linker's
 /// cache, or in LLVM's folders.
@@ -66,6 +95,12 @@ pub(crate) fn run() -> Result<()> {
     if docs::mdbook().is_none() {
         eprintln!("setup: mdbook is missing; building it");
         run::run(&mut run::cargo(["install", "mdbook", "--locked", "--no-default-features"])?)?;
+    }
+    if !run::top()?.join(NODE_PACKAGES).join("node_modules/pg").exists() {
+        eprintln!("setup: node-postgres is missing; fetching it");
+        let install =
+            ["install", "--no-save", "--no-audit", "--no-fund", "--prefix", NODE_PACKAGES];
+        run::run(run::command("npm", install)?.arg(NODE_POSTGRES))?;
     }
     for component in ["fmt", "clippy"] {
         if !run::succeeds("cargo", &[component, "--version"]) {

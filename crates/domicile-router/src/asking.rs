@@ -7,9 +7,9 @@ use crate::schema::Place;
 use async_trait::async_trait;
 use domicile_model::{SiteName, State, Subject};
 use domicile_store::{JournalEntry, News, Residents, Whereabouts};
-use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use std::sync::Arc;
+use futures_util::{Stream, StreamExt as _};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Where a new person of a row is to live; `None` where nothing says so.
@@ -191,16 +191,15 @@ fn home(
     }
 }
 
-/// Listens to one site's journal and keeps the homes that are known right. Ends when dropped.
-pub async fn listen(homes: Arc<Homes>, residents: Arc<dyn Residents>, site: SiteAt) {
-    loop {
+/// Listens to one site's journal and keeps the homes that are known right, for as long as anybody
+/// needs them.
+pub async fn listen(homes: Weak<Homes>, residents: Arc<dyn Residents>, site: SiteAt) {
+    while homes.strong_count() > 0 {
         match residents.news().await {
-            Ok(mut news) => {
-                homes.hears_a_site();
-                while let Some(Ok(news)) = news.next().await {
-                    take_in(&homes, &news, site);
+            Ok(news) => {
+                if hear(&homes, news, site).await.is_none() {
+                    return;
                 }
-                homes.loses_a_site();
                 tracing::warn!(site = %residents.name(), "no news any more; homes are asked for");
             }
             Err(error) => tracing::warn!(site = %residents.name(), %error, "no news"),
@@ -209,8 +208,29 @@ pub async fn listen(homes: Arc<Homes>, residents: Arc<dyn Residents>, site: Site
     }
 }
 
+/// Takes news in until they end; `None` where nobody needs them any more.
+async fn hear(
+    homes: &Weak<Homes>,
+    mut news: impl Stream<Item = domicile_store::Result<News>> + Unpin,
+    site: SiteAt,
+) -> Option<()> {
+    homes.upgrade()?.hears_a_site();
+    loop {
+        match tokio::time::timeout(LOOKS_UP_AFTER, news.next()).await {
+            Ok(Some(Ok(news))) => take_in(&*homes.upgrade()?, &news, site),
+            Ok(_) => break,
+            Err(_) if homes.strong_count() == 0 => return None,
+            Err(_) => {}
+        }
+    }
+    homes.upgrade()?.loses_a_site();
+    Some(())
+}
+
 /// How long to wait before a broken connection is opened again.
 const LISTENS_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// How long to listen before it is looked whether anybody needs the news.
+const LOOKS_UP_AFTER: Duration = Duration::from_secs(1);
 
 fn take_in(homes: &Homes, news: &News, site: SiteAt) {
     match news {

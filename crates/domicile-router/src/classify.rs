@@ -21,6 +21,7 @@ mod utility;
 #[cfg(test)]
 mod tests;
 
+use crate::homes::SiteAt;
 use crate::schema::{Place, Schema};
 use pg_query::NodeEnum;
 use std::ops::Range;
@@ -76,6 +77,8 @@ pub struct About {
     pub writes_reference: bool,
     /// Whether it writes or locks anything.
     pub writes: bool,
+    /// Sites that were chosen for tables of which it does not say whose rows it means; each once.
+    pub undecided: Vec<SiteAt>,
 }
 
 /// Why it cannot be told whom a statement concerns; a sentence without its full stop.

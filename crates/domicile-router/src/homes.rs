@@ -4,8 +4,10 @@
 //! so that nobody reads at the old home what somebody has already changed at the new one.
 
 use crate::error::Result;
+use crate::metrics::Metrics;
 use crate::schema::Place;
 use async_trait::async_trait;
+use prometheus_client::metrics::counter::Counter;
 use quick_cache::sync::Cache;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -53,16 +55,23 @@ pub struct Homes {
     unheard: AtomicUsize,
     /// How often everything was forgotten.
     forgotten: AtomicU64,
+    lookups: Counter,
 }
 
 impl Homes {
     /// Keeps at most so many people in mind. The news of so many sites are not heard yet.
-    pub fn new(people_max: usize, sites: Box<dyn Sites>, unheard: usize) -> Homes {
+    pub fn new(
+        people_max: usize,
+        sites: Box<dyn Sites>,
+        unheard: usize,
+        metrics: &Metrics,
+    ) -> Homes {
         Homes {
             known: Cache::new(people_max),
             sites,
             unheard: AtomicUsize::new(unheard),
             forgotten: AtomicU64::new(0),
+            lookups: metrics.lookups.clone(),
         }
     }
 
@@ -78,7 +87,22 @@ impl Homes {
     }
 
     fn is_sure(&self) -> bool {
-        self.unheard.load(Ordering::SeqCst) == 0
+        self.unheard() == 0
+    }
+
+    /// How many sites' news are not heard.
+    pub fn unheard(&self) -> usize {
+        self.unheard.load(Ordering::SeqCst)
+    }
+
+    /// How many people's homes are kept in mind.
+    pub fn known_count(&self) -> usize {
+        self.known.len()
+    }
+
+    async fn ask(&self, subject: &str) -> Result<Option<Home>> {
+        self.lookups.inc();
+        self.sites.home(subject).await
     }
 
     /// Who can be asked.
@@ -94,14 +118,14 @@ impl Homes {
     /// A person's home, asked for where it is not known.
     pub async fn find(&self, subject: &str) -> Result<Option<Home>> {
         if !self.is_sure() {
-            return self.sites.home(subject).await;
+            return self.ask(subject).await;
         }
         loop {
             match self.known.get_value_or_guard_async(subject).await {
                 Ok(home) => return Ok(Some(home)),
                 Err(guard) => {
                     let forgotten = self.forgotten.load(Ordering::SeqCst);
-                    let Some(home) = self.sites.home(subject).await? else { return Ok(None) };
+                    let Some(home) = self.ask(subject).await? else { return Ok(None) };
                     // Refused where somebody has told better while the sites answered.
                     let is_kept = guard.insert(home).is_ok();
                     if is_kept && self.forgotten.load(Ordering::SeqCst) == forgotten {

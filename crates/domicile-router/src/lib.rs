@@ -3,11 +3,13 @@
 
 pub mod asking;
 mod cancel;
+mod certificate;
 pub mod classify;
 mod error;
 pub mod homes;
 pub mod key;
 mod listen;
+mod metrics;
 mod pool;
 mod prepared;
 pub mod relay;
@@ -24,6 +26,7 @@ mod worker;
 
 pub use error::{Error, Kind, Result};
 pub use listen::Entrance;
+pub use metrics::Metrics;
 pub use server::{Account, Password, SiteAddress};
 pub use socket::{ServerTls, bind, tls};
-pub use worker::{Shared, User};
+pub use worker::{Proof, Shared, User};

@@ -1,23 +1,25 @@
 //! From a new connection to a session: TLS, who it is, and what it begins with.
 
+mod client;
+
 use crate::cancel::{Entered, Sessions};
 use crate::error::{Error, Kind, Result};
+use crate::metrics::Counted;
 use crate::scram::{self, Verifier};
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::stream::{Stream, Unused};
 use crate::wire::{
-    Frames, Startup, StartupMessage, error_response, frame, negotiate, parameter_status,
-    read_startup, ready_for_query,
+    Startup, StartupMessage, error_response, frame, negotiate, parameter_status, ready_for_query,
 };
-use crate::worker::{Shared, Worker};
+use crate::worker::{Proof, Shared, Worker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use client::{Client, left};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,16 +36,23 @@ const MINOR: u16 = 0;
 
 /// One address that clients come to.
 pub struct Entrance {
-    /// What every thread knows.
-    shared: Arc<Shared>,
-    /// How TLS is spoken with clients; `None` where it is not.
-    tls: Option<TlsAcceptor>,
+    /// What whoever comes now is served by.
+    now: watch::Sender<Now>,
     sessions: Sessions,
     /// Becomes true when nobody more is let in, and whoever has no transaction open must go.
     stopping: watch::Sender<bool>,
     random: SystemRandom,
     /// By which users that do not exist get salts.
     secret: [u8; 32],
+}
+
+/// What a session begins with and keeps, whatever changes later.
+#[derive(Clone)]
+struct Now {
+    /// What every thread knows.
+    shared: Arc<Shared>,
+    /// How TLS is spoken with clients; `None` where it is not.
+    tls: Option<TlsAcceptor>,
 }
 
 impl Entrance {
@@ -55,9 +64,36 @@ impl Entrance {
         let random = SystemRandom::new();
         let mut secret = [0; 32];
         random.fill(&mut secret).map_err(|_| no_random())?;
-        let tls = tls.map(TlsAcceptor::from);
+        let now = watch::Sender::new(Now { shared, tls: tls.map(TlsAcceptor::from) });
         let (sessions, stopping) = (Sessions::default(), watch::Sender::new(false));
-        Ok(Arc::new(Entrance { shared, tls, sessions, stopping, random, secret }))
+        Ok(Arc::new(Entrance { now, sessions, stopping, random, secret }))
+    }
+
+    /// Whoever comes from now on is served by this; whoever is here already goes on as before.
+    pub fn renew(&self, shared: Arc<Shared>, tls: Option<Arc<rustls::ServerConfig>>) {
+        self.now.send_replace(Now { shared, tls: tls.map(TlsAcceptor::from) });
+    }
+
+    /// What was counted, in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        let shared = self.shared();
+        shared.metrics.text(&shared.homes)
+    }
+
+    /// Why nobody more should be sent here; `None` where somebody may.
+    pub fn trouble(&self) -> Option<&'static str> {
+        let shared = self.shared();
+        if *self.stopping.borrow() {
+            Some("stopping")
+        } else if shared.homes.unheard() >= shared.sites.len() {
+            Some("no site is heard")
+        } else {
+            None
+        }
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        self.now.borrow().shared.clone()
     }
 
     /// Lets nobody more in. Sessions end where no transaction is open in them.
@@ -71,7 +107,8 @@ impl Entrance {
         let listener = TcpListener::from_std(listener).map_err(|error| {
             Error::new(Kind::Stopping, "the socket cannot be listened on").because(error)
         })?;
-        let worker = Worker::new(self.shared.clone());
+        let mut now = self.now.subscribe();
+        let mut worker = Worker::new(now.borrow_and_update().shared.clone());
         let mut stopping = self.stopping.subscribe();
         let mut sessions = JoinSet::new();
         loop {
@@ -89,6 +126,9 @@ impl Entrance {
                     continue;
                 }
             };
+            if now.has_changed().unwrap_or_default() {
+                worker = Worker::new(now.borrow_and_update().shared.clone());
+            }
             let (entrance, worker) = (self.clone(), worker.clone());
             sessions.spawn_local(async move {
                 if let Err(error) = entrance.receive(worker, stream).await {
@@ -102,10 +142,13 @@ impl Entrance {
     }
 
     async fn receive(&self, worker: Rc<Worker>, stream: TcpStream) -> Result<()> {
+        let metrics = worker.shared.metrics.clone();
         let entering = tokio::time::timeout(ENTERS_WITHIN, self.enter(&worker, stream)).await;
         let entered = entering
             .unwrap_or_else(|_| Err(Error::new(Kind::Client, "the client does not say who it is")));
         let Some((_entered, mut session)) = entered? else { return Ok(()) };
+        metrics.sessions.inc();
+        let _client = Counted::one(&metrics.clients);
         session.run().await
     }
 
@@ -147,6 +190,7 @@ impl Entrance {
             Err(error) => {
                 let mut bytes = Vec::new();
                 let (code, hint) = (error.code(), error.hint_text());
+                worker.shared.metrics.refuses(code);
                 error_response(&mut bytes, "FATAL", code, &error.to_string(), hint);
                 client.send(&bytes).await?;
                 Err(error)
@@ -155,7 +199,8 @@ impl Entrance {
     }
 
     async fn encrypt(&self, mut client: Client) -> Result<Client> {
-        let (Some(tls), Stream::Plain(_)) = (&self.tls, &client.stream) else {
+        let tls = self.now.borrow().tls.clone();
+        let (Some(tls), Stream::Plain(_)) = (tls, &client.stream) else {
             client.send(b"N").await?;
             return Ok(client);
         };
@@ -184,19 +229,28 @@ impl Entrance {
             negotiate(&mut bytes, MINOR, &unknown);
         }
         let name = startup.parameter("user").unwrap_or_default();
-        let user = self.shared.users.iter().position(|user| user.name == name);
+        let shared = &worker.shared;
+        let user = shared.users.iter().position(|user| user.name == name);
         client.send(&bytes).await?;
-        self.authenticate(client, name, user).await?;
+        let proof = match user {
+            Some(user) => shared.users[user].proof.clone(),
+            None => Proof::Password(Verifier::of_nobody(name, &self.secret)),
+        };
+        match proof {
+            Proof::Password(verifier) => self.authenticate(client, name, verifier).await?,
+            Proof::Certificate if client.stream.peer_name().as_deref() == Some(name) => {}
+            Proof::Certificate => return Err(uncertified(name)),
+        }
         // Only whoever is let in is told what exists.
         let Some(user) = user else { return Err(denied(name)) };
         let database = startup.parameter("database").unwrap_or(name);
-        if database != self.shared.database {
+        if database != shared.database {
             return Err(Error::new(
                 Kind::Client,
                 format!("database \"{database}\" does not exist"),
             )
             .with_code("3D000")
-            .hint(format!("the router serves the database {}", self.shared.database)));
+            .hint(format!("the router serves the database {}", shared.database)));
         }
         let settings = Settings::of_startup(startup)?;
         let statuses = self.statuses(worker, user, &settings).await?;
@@ -232,8 +286,8 @@ impl Entrance {
         user: usize,
         settings: &Settings,
     ) -> Result<Vec<(String, String)>> {
-        let nearest = self.shared.nearest;
-        let others = (0..self.shared.sites.len()).filter(|site| *site != nearest);
+        let nearest = worker.shared.nearest;
+        let others = (0..worker.shared.sites.len()).filter(|site| *site != nearest);
         let first = worker.pool(nearest, user).statuses(settings).await;
         let Err(away) = first else { return first };
         for site in others {
@@ -248,12 +302,8 @@ impl Entrance {
         &self,
         client: &mut Client,
         name: &str,
-        user: Option<usize>,
+        verifier: Verifier,
     ) -> Result<()> {
-        let verifier = match user {
-            Some(user) => self.shared.users[user].verifier.clone(),
-            None => Verifier::of_nobody(name, &self.secret),
-        };
         let mut bytes = Vec::new();
         frame(&mut bytes, b'R', |to| {
             to.extend(10u32.to_be_bytes());
@@ -288,75 +338,14 @@ struct Begun {
     entered: Entered,
 }
 
-/// A client that is not let in yet.
-struct Client {
-    stream: Stream,
-    unused: Unused,
-}
-
-impl Client {
-    async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).await.map_err(left)?;
-        self.stream.flush().await.map_err(left)
-    }
-
-    async fn more(&mut self) -> Result<()> {
-        match self.unused.read(&mut self.stream).await.map_err(left)? {
-            true => Ok(()),
-            false => Err(Error::new(Kind::Client, "the client left")),
-        }
-    }
-
-    async fn startup(&mut self) -> Result<StartupMessage> {
-        loop {
-            let read = read_startup(self.unused.bytes());
-            let read = read.map_err(|error| Error::new(Kind::Client, error.to_string()))?;
-            if let Some((message, length)) = read {
-                self.unused.use_up(length);
-                return Ok(message);
-            }
-            self.more().await?;
-        }
-    }
-
-    /// The body of a password message.
-    async fn password(&mut self) -> Result<Vec<u8>> {
-        /// What is longer is no proof.
-        const BYTES_MAX: usize = 10_000;
-        loop {
-            let bytes = self.unused.bytes();
-            let length = Frames::Frontend.length(bytes);
-            let length = length.map_err(|error| Error::new(Kind::Client, error.to_string()))?;
-            if bytes.first().is_some_and(|tag| *tag != b'p')
-                || length.is_some_and(|l| l > BYTES_MAX)
-            {
-                return Err(Error::new(Kind::Client, "a password was asked for"));
-            }
-            if let Ok(Some(frame)) = Frames::Frontend.first(bytes) {
-                let (body, length) = (frame.body.to_vec(), frame.whole.len());
-                self.unused.use_up(length);
-                return Ok(body);
-            }
-            self.more().await?;
-        }
-    }
-
-    async fn say(&mut self, kind: u32, text: &str) -> Result<()> {
-        let mut bytes = Vec::new();
-        frame(&mut bytes, b'R', |to| {
-            to.extend(kind.to_be_bytes());
-            to.extend(text.as_bytes());
-        });
-        self.send(&bytes).await
-    }
-}
-
 fn denied(user: &str) -> Error {
     Error::new(Kind::Denied, format!("password authentication failed for user \"{user}\""))
 }
 
-fn left(error: std::io::Error) -> Error {
-    Error::new(Kind::Client, "the client left").because(error)
+fn uncertified(user: &str) -> Error {
+    Error::new(Kind::Denied, format!("certificate authentication failed for user \"{user}\""))
+        .with_code("28000")
+        .hint("connect with TLS and a certificate whose common name is the user")
 }
 
 fn no_random() -> Error {

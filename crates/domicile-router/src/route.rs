@@ -40,6 +40,8 @@ pub(crate) struct Needs {
     pub(crate) internal: bool,
     /// Whether they write rows that are the same everywhere.
     pub(crate) writes_reference: bool,
+    /// Sites that were chosen for what does not say whose rows it means.
+    pub(crate) undecided: Vec<SiteAt>,
     /// Whether nobody can tell what a statement leaves behind on its connection.
     pub(crate) taints: bool,
 }
@@ -70,6 +72,9 @@ impl Needs {
     ) -> Result<()> {
         let Command::Query(about) = &statement.command else { return Ok(()) };
         let subject = statement.subject.as_deref().or(subject);
+        if let (Ok(about), None) = (about, subject) {
+            self.undecided.extend(&about.undecided);
+        }
         if let Some(subject) = subject {
             self.add_who(Who::Person(subject.to_owned()));
         }
@@ -122,6 +127,9 @@ impl Needs {
         }
         if self.writes_reference {
             at.add(fixed.reference)?;
+        }
+        for site in &self.undecided {
+            at.add(*site)?;
         }
         for who in &self.who {
             match who {

@@ -2,6 +2,7 @@
 
 mod of_catalog;
 
+use crate::homes::SiteAt;
 use crate::key::KeyType;
 use std::collections::HashMap;
 
@@ -60,6 +61,8 @@ pub struct Table {
     pub types: Vec<String>,
     /// The columns of its primary key, then those of other unique keys.
     pub keys: Vec<Vec<String>>,
+    /// Where statements run that do not say whose rows they mean; `None` where they run nowhere.
+    pub undecided: Option<SiteAt>,
 }
 
 impl Table {
@@ -123,6 +126,20 @@ impl Schema {
             return named(schema);
         }
         search_path.iter().find_map(|schema| named(schema))
+    }
+
+    /// Has statements that do not say whose rows of a table they mean run at a site. The table is
+    /// named with its schema where that is not `public`; says whether there is such a table whose
+    /// rows belong to people.
+    pub fn runs_undecided(&mut self, name: &str, site: SiteAt) -> bool {
+        let (schema, name) = name.split_once('.').unwrap_or(("public", name));
+        let Some(place) = self.find(schema, name, &[]) else { return false };
+        let table = &mut self.tables[place];
+        let is_of_people = matches!(table.kind, Kind::Root | Kind::Owned(_) | Kind::Shared(_));
+        if is_of_people {
+            table.undecided = Some(site);
+        }
+        is_of_people
     }
 
     /// Whether a function of the application's own was declared to read and write nothing.

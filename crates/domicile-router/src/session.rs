@@ -276,6 +276,7 @@ impl Session {
 
     fn tell(&mut self, error: &Error, severity: &str) {
         let message = error.to_string();
+        self.worker.shared.metrics.tells(error.code());
         error_response(&mut self.out, severity, error.code(), &message, error.hint_text());
     }
 

@@ -1,5 +1,6 @@
 //! A connection with or without TLS, and the bytes of it that have been read and not used.
 
+use crate::certificate;
 use futures_util::FutureExt as _;
 use socket2::SockRef;
 use std::future::poll_fn;
@@ -22,6 +23,14 @@ impl Stream {
     /// Whether nobody between the two ends can read along.
     pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self, Stream::Tls(_))
+    }
+
+    /// The common name in the certificate that the other end, a client, has shown and that was found
+    /// to be good.
+    pub(crate) fn peer_name(&self) -> Option<String> {
+        let Stream::Tls(stream) = self else { return None };
+        let shown = stream.get_ref().1.peer_certificates()?.first()?;
+        certificate::common_name(shown)
     }
 
     /// Whether nothing has come, not even the end. Looks without waiting; reads nothing.

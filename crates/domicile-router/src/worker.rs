@@ -2,6 +2,7 @@
 
 use crate::classify::classify;
 use crate::homes::{Homes, SiteAt};
+use crate::metrics::{AtSite, Metrics};
 use crate::pool::Pool;
 use crate::prepared::Prepared;
 use crate::schema::Schema;
@@ -20,10 +21,19 @@ use std::time::Duration;
 pub struct User {
     /// The name.
     pub name: String,
-    /// What a client's password is checked with.
-    pub verifier: Verifier,
+    /// How a client shows that it may come as this user.
+    pub proof: Proof,
     /// As whom connections to sites are opened.
     pub account: Account,
+}
+
+/// How a client shows that it may come as a user.
+#[derive(Clone)]
+pub enum Proof {
+    /// By a password, which is checked with this.
+    Password(Verifier),
+    /// By a certificate for the user's name.
+    Certificate,
 }
 
 /// Everything that every thread knows.
@@ -50,6 +60,8 @@ pub struct Shared {
     pub waits_for_connection: Duration,
     /// How long a statement waits for somebody who is just moving.
     pub waits_for_move: Duration,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// So many texts are kept with what they were read as, and so many bytes of them.
@@ -62,6 +74,7 @@ pub(crate) struct Worker {
     pools: RefCell<HashMap<(SiteAt, usize), Rc<Pool>>>,
     read: RefCell<Cache<Text, Rc<Prepared>, Length>>,
     last_number: Cell<u64>,
+    at_sites: Vec<AtSite>,
 }
 
 /// What decides how a text is read.
@@ -84,8 +97,10 @@ impl Weighter<Text, Rc<Prepared>> for Length {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>) -> Rc<Worker> {
+        let at_sites = shared.sites.iter().map(|site| shared.metrics.at(&site.name)).collect();
         Rc::new(Worker {
             shared,
+            at_sites,
             pools: RefCell::default(),
             read: RefCell::new(Cache::with_weighter(TEXTS_MAX, TEXT_BYTES_MAX, Length)),
             last_number: Cell::new(0),
@@ -102,9 +117,15 @@ impl Worker {
                 shared.users[user].account.clone(),
                 shared.connections,
                 shared.waits_for_connection,
+                self.at_sites[site].clone(),
             )
         });
         pool.clone()
+    }
+
+    /// What is counted of a site.
+    pub(crate) fn at_site(&self, site: SiteAt) -> &AtSite {
+        &self.at_sites[site]
     }
 
     /// A text as it is read, and by what name it is prepared.

@@ -12,7 +12,8 @@ mod tests;
 
 pub(crate) use address::{Address, has_password, read_address};
 pub(crate) use erase::Erase;
-pub(crate) use serve::Serve;
+pub(crate) use secret::Secret;
+pub(crate) use serve::{Serve, User};
 
 use crate::exit::{Failure, Result};
 use document::Document;

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the program.
+//! SIGINT and SIGTERM: the first asks for a clean stop, the second ends the program. SIGHUP, where
+//! it is listened for: read the configuration again.
 
 use crate::exit::{Failure, Result};
 use crate::screen;
@@ -15,14 +16,16 @@ pub(crate) struct Signals {
 impl Signals {
     /// Takes both signals over. From here on the program no longer dies of the first one.
     pub(crate) fn listen() -> Result<Self> {
-        let take = |kind| {
-            signal(kind).map_err(|error| Failure::failed("signals cannot be heard").because(&error))
-        };
         Ok(Signals {
             interrupt: take(SignalKind::interrupt())?,
             terminate: take(SignalKind::terminate())?,
             stop: watch::Sender::new(false),
         })
+    }
+
+    /// SIGHUP: the configuration may be another.
+    pub(crate) fn renewals() -> Result<Signal> {
+        take(SignalKind::hangup())
     }
 
     /// Becomes true with the first signal.
@@ -45,4 +48,8 @@ impl Signals {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+fn take(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|error| Failure::failed("signals cannot be heard").because(&error))
 }

@@ -10,77 +10,30 @@
 
 #[path = "support/postgres.rs"]
 mod postgres;
+#[path = "support/served.rs"]
+mod served;
 #[path = "../../domicile-mover/tests/world/mod.rs"]
 mod world;
 
-use domicile_testkit::tokio_postgres::{self, Client, NoTls};
+use domicile_testkit::tokio_postgres::Client;
 use domicile_testkit::{MOVER_ROLE, Rounds};
 use postgres::{configuration, domicile};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use served::Served;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Child;
 use world::World;
 
 const PEOPLE: i64 = 2000;
 
-/// The program in front of the world's sites.
-struct Served {
-    world: World,
-    config: std::path::PathBuf,
-    port: u16,
-    program: Child,
-    _directory: tempfile::TempDir,
-}
-
-impl Served {
-    async fn start(people: i64) -> Served {
-        let world = World::with(people).await;
-        let directory = tempfile::tempdir().unwrap();
-        let config = directory.path().join("domicile.toml");
-        let port = {
-            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        };
-        let mut text = configuration(&world, MOVER_ROLE);
-        write!(
-            text,
-            "[tables.addresses]\nkind = \"shared\"\n\
-             [serve]\nlisten = \"127.0.0.1:{port}\"\ndatabase = \"app\"\nthreads = 2\ndrain_seconds = 60\n\
-             [serve.users.app]\npassword = \"secret\"\n"
-        )
-        .unwrap();
-        std::fs::write(&config, text).unwrap();
-        let prepared = domicile(&config, &["prepare"]).status().await.unwrap();
-        assert!(prepared.success());
-        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_domicile"));
-        program.arg("--config").arg(&config).arg("serve").kill_on_drop(true);
-        let mut program = program.stderr(std::process::Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(program.stderr.take().unwrap()).lines();
-        loop {
-            let line = said.next_line().await.unwrap().unwrap();
-            if line.starts_with("serving") {
-                break;
-            }
-        }
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = said.next_line().await {
-                eprintln!("serve: {line}");
-            }
-        });
-        Served { world, config, port, program, _directory: directory }
-    }
-
-    async fn client(&self, settings: &str) -> Client {
-        let url = format!("postgres://app:secret@127.0.0.1:{}/app?{settings}", self.port);
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
-    }
+/// The program in front of the sites of a world with so many people.
+async fn start(people: i64) -> (World, Served) {
+    let world = World::with(people).await;
+    let text = configuration(&world, MOVER_ROLE) + "[tables.addresses]\nkind = \"shared\"\n";
+    let served = Served::start(text).await;
+    (world, served)
 }
 
 /// What one writer was told is done.
@@ -148,28 +101,83 @@ async fn work(client: Client, writer: i64, seed: u64, stop: Arc<AtomicBool>) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_in_a_transaction_ends_it_before_the_router_stops() {
-    let mut served = Served::start(2).await;
-    let idle = served.client("").await;
-    let mut busy = served.client("").await;
+    let (world, mut served) = start(2).await;
+    let idle = served.client().await;
+    let mut busy = served.client().await;
     let transaction = busy.transaction().await.unwrap();
     let insert = "INSERT INTO posts (id, user_id, nonce) VALUES ($1, 1, 'x')";
     transaction.execute(insert, &[&9001i64]).await.unwrap();
-    let asked = std::process::Command::new("kill")
-        .args(["-TERM", &served.program.id().unwrap().to_string()])
-        .status()
-        .unwrap();
-    assert!(asked.success());
+    assert_eq!(served.get("/health").await, ("200".to_owned(), "ok\n".to_owned()));
+    served.signal("-TERM");
+    served.says("letting nobody more in").await;
+    assert_eq!(served.get("/health").await, ("503".to_owned(), "stopping\n".to_owned()));
     // Whoever does nothing is told, and nobody more is let in.
     let mut told = idle.simple_query("SELECT 1").await;
     while told.is_ok() {
         told = idle.simple_query("SELECT 1").await;
     }
-    let url = format!("postgres://app:secret@127.0.0.1:{}/app", served.port);
-    assert!(tokio_postgres::connect(&url, NoTls).await.is_err());
+    assert!(served.enters("app", "secret").await.is_err());
     transaction.execute(insert, &[&9002i64]).await.unwrap();
     transaction.commit().await.unwrap();
     assert!(served.program.wait().await.unwrap().success());
-    assert_eq!(served.world.sum("select count(*) from posts where id > 9000").await, 2);
+    assert_eq!(world.sum("select count(*) from posts where id > 9000").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_passes_is_counted() {
+    let (_world, served) = start(4).await;
+    let mut client = served.client().await;
+    let insert = "INSERT INTO posts (id, user_id, nonce) VALUES ($1, 1, 'x')";
+    client.execute(insert, &[&9001i64]).await.unwrap();
+    client.query("SELECT 1 FROM users", &[]).await.unwrap_err();
+    assert!(served.enters("app", "wrong").await.is_err());
+    assert!(served.enters("nobody", "secret").await.is_err());
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute(insert, &[&9002i64]).await.unwrap();
+    let (status, text) = served.get("/metrics").await;
+    assert_eq!(status, "200");
+    let value = |name: &str| {
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("no {name} in {text}")).parse::<f64>().unwrap()
+    };
+    assert_eq!(value("domicile_serve_clients"), 1.0);
+    assert_eq!(value("domicile_serve_sessions_total"), 1.0);
+    assert_eq!(value("domicile_serve_logins_refused_total{code=\"28P01\"}"), 2.0);
+    assert_eq!(value("domicile_serve_errors_total{code=\"0A000\"}"), 1.0);
+    let (site, _) = world::SITES[0];
+    assert_eq!(value(&format!("domicile_serve_connections_used{{site=\"{site}\"}}")), 1.0);
+    assert!(value(&format!("domicile_serve_batches_total{{site=\"{site}\"}}")) >= 2.0);
+    assert!(value("domicile_serve_home_lookups_total") >= 1.0);
+    assert!(!text.contains("9001") && !text.contains("posts"), "{text}");
+    transaction.commit().await.unwrap();
+    assert_eq!(served.get("/").await.0, "404");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_configuration_holds_for_whoever_comes_next() {
+    let (_world, mut served) = start(2).await;
+    let before = served.client().await;
+    let written = std::fs::read_to_string(&served.config).unwrap();
+    let changed = written.replace("\"secret\"", "\"new\"")
+        + "[serve.users.domicile_mover]\npassword = \"x\"\n";
+    std::fs::write(&served.config, &changed).unwrap();
+    served.signal("-HUP");
+    served.says("whoever comes now").await;
+    assert!(served.enters("app", "secret").await.is_err());
+    let after = served.enters("app", "new").await.unwrap();
+    let other = served.enters("domicile_mover", "x").await.unwrap();
+    for client in [&before, &after, &other] {
+        let found = client.query_one("SELECT country FROM users WHERE id = 1", &[]).await.unwrap();
+        assert!(!found.get::<_, String>(0).is_empty());
+    }
+    for wrong in ["[serve", "[subjects]\n", &written.replace("[serve", "[served")] {
+        std::fs::write(&served.config, wrong).unwrap();
+        served.signal("-HUP");
+        served.says("serving by the configuration as it was").await;
+        served.enters("app", "new").await.unwrap().simple_query("SELECT 1").await.unwrap();
+    }
+    let (_, text) = served.get("/metrics").await;
+    assert!(text.contains("domicile_serve_sessions_total 6\n"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,11 +188,11 @@ async fn soak_served_and_nobody_notices_the_move() {
 }
 
 async fn round(seed: u64) {
-    let served = Served::start(PEOPLE).await;
+    let (world, served) = start(PEOPLE).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = Vec::new();
     for writer in 0..8_i64 {
-        let client = served.client("application_name=shop").await;
+        let client = served.client().await;
         let seed = seed.wrapping_mul(31).wrapping_add(writer.unsigned_abs());
         writers.push(tokio::spawn(work(client, writer, seed, stop.clone())));
     }
@@ -198,13 +206,13 @@ async fn round(seed: u64) {
         all.reads += done.reads;
     }
     assert!(migrated.success());
-    let standing = served.world.nonces().await;
+    let standing = world.nonces().await;
     for nonce in &all.nonces {
         assert_eq!(standing.get(nonce), Some(&1), "{nonce}");
     }
-    let counted = served.world.sum("select coalesce(sum(writes), 0)::bigint from users").await;
+    let counted = world.sum("select coalesce(sum(writes), 0)::bigint from users").await;
     assert_eq!(counted, all.updates);
-    let left = served.world.sum("select count(*) from domicile.subject where state = 'resident'");
+    let left = world.sum("select count(*) from domicile.subject where state = 'resident'");
     assert_eq!(left.await, PEOPLE / 2);
     let verified = domicile(&served.config, &["verify"]).status().await.unwrap();
     assert_eq!(verified.code(), Some(0));

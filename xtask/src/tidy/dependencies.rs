@@ -8,7 +8,7 @@ use super::house::Graph;
 
 /// A cap on the packages in Cargo.lock: a dependency that brings many others along is noticed
 /// when it comes in. Raise it with the reason in the commit.
-pub(super) const LOCKED_MAX: usize = 280;
+pub(super) const LOCKED_MAX: usize = 290;
 
 /// The lines in deny.toml between these two give the reasons.
 const REASONS_BEGIN: &str = "# reasons:";

@@ -5,7 +5,9 @@ use super::scope::{Behind, Common, Named, RangeId, Scope, Term};
 use super::{About, SignUp, Undecided};
 use crate::schema::{Kind, Place, Schema};
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Alias, CommonTableExpr, Node, SelectStmt, SetOperation, WithClause};
+use pg_query::protobuf::{
+    Alias, CommonTableExpr, Node, SelectStmt, SetOperation, WithClause,
+};
 use std::collections::HashMap;
 
 type Result<T, E = Undecided> = std::result::Result<T, E>;
@@ -109,13 +111,17 @@ impl<'a> Reading<'a> {
     /// Whom all of it concerns.
     pub(super) fn finish(self) -> Result<About> {
         let owners = Owners::find(self.schema, &self.mentions, &self.equalities);
-        let mut people = Vec::new();
+        let (mut people, mut undecided) = (Vec::new(), Vec::new());
         for (mention, owner) in self.mentions.iter().zip(owners) {
             match owner {
                 Some(owner) if !people.contains(&owner) => people.push(owner),
                 Some(_) => {}
                 None if mention.is_new => {}
-                None => return Undecided::because(self.unnamed(mention)),
+                None => match self.schema.table(mention.place).undecided {
+                    Some(site) if !undecided.contains(&site) => undecided.push(site),
+                    Some(_) => {}
+                    None => return Undecided::because(self.unnamed(mention)),
+                },
             }
         }
         Ok(About {
@@ -124,6 +130,7 @@ impl<'a> Reading<'a> {
             internal: self.internal,
             writes_reference: self.writes_reference,
             writes: self.writes,
+            undecided,
         })
     }
 

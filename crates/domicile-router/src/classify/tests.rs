@@ -16,6 +16,7 @@ fn table(name: &str, kind: Kind, columns: &str, keys: &[&str]) -> Table {
         columns: words(columns),
         types: words(columns).iter().map(|_| "bigint".to_owned()).collect(),
         keys: keys.iter().map(|key| words(key)).collect(),
+        undecided: None,
     }
 }
 
@@ -366,4 +367,34 @@ fn a_name_is_seen_along_the_search_path() {
     let other = ["other".to_owned()];
     let statements = classify(&forum(), &other, "SELECT * FROM users WHERE id = 1").expect("read");
     assert!(matches!(statements[0].command, Command::Query(Err(_))));
+}
+
+#[test]
+fn what_says_nobody_goes_where_it_was_chosen_to_go() {
+    let mut schema = forum();
+    assert!(schema.runs_undecided("posts", 2) && schema.runs_undecided("public.likes", 1));
+    assert!(schema.runs_undecided("addresses", 2));
+    assert!(!schema.runs_undecided("topics", 2), "it is everywhere");
+    assert!(!schema.runs_undecided("jobs", 2) && !schema.runs_undecided("post", 2));
+    let read = |text: &str| {
+        let path = ["public".to_owned()];
+        match classify(&schema, &path, text).expect("read").remove(0).command {
+            Command::Query(about) => about,
+            other => panic!("{text} is {other:?}"),
+        }
+    };
+    for (text, sites, people) in [
+        ("SELECT count(*) FROM posts", &[2][..], 0),
+        ("SELECT * FROM posts p JOIN posts q ON p.id > q.id", &[2], 0),
+        ("SELECT * FROM posts, likes", &[2, 1], 0),
+        ("SELECT * FROM posts WHERE user_id = 1", &[], 1),
+        ("SELECT * FROM posts JOIN users u ON true WHERE u.id = 1", &[2], 1),
+        ("SELECT street FROM addresses", &[2], 0),
+    ] {
+        let about = read(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+        assert_eq!((&about.undecided[..], about.people.len()), (sites, people), "{text}");
+    }
+    for text in ["SELECT * FROM posts, users", "SELECT f(id) FROM posts", "SELECT * FROM nowhere"] {
+        assert!(read(text).is_err(), "{text}");
+    }
 }

@@ -81,6 +81,7 @@ fn table(catalog: &Catalog, name: &TableName, kind: Kind) -> Table {
         columns: columns.iter().map(|column| column.name.clone()).collect(),
         types: columns.iter().map(|column| column.type_name.clone()).collect(),
         keys,
+        undecided: None,
     }
 }
 

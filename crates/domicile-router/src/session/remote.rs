@@ -47,7 +47,7 @@ impl Session {
                 continue;
             }
             let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
-            let end = self.run_on(&mut lease, batch).await;
+            let end = self.run_counted(site, &mut lease, batch).await;
             // Whatever goes wrong on it, the connection is closed and not kept.
             let end = end.inspect_err(|_| {
                 self.running.ends();
@@ -62,6 +62,7 @@ impl Session {
                     self.forget_stays();
                     self.abandon().await?;
                     self.learn(&notice, people).await?;
+                    self.worker.shared.metrics.replays(notice.code());
                     conflicts += u32::from(notice.code() == CONFLICT);
                     let since = *refused_since.get_or_insert_with(Instant::now);
                     if conflicts > 1 || since.elapsed() > self.worker.shared.waits_for_move {
@@ -146,7 +147,7 @@ impl Session {
         self.hold(site).await?;
         let Some((_, mut lease)) = self.lease.take() else { return Ok(()) };
         let prelude = self.transaction.prelude.clone();
-        let ended = self.run_on(&mut lease, batch).await;
+        let ended = self.run_counted(site, &mut lease, batch).await;
         let was_asked = self.running.ends();
         ended?;
         self.transaction.prelude = prelude;
@@ -160,6 +161,13 @@ impl Session {
         self.run_ours(&mut lease, "ROLLBACK").await?;
         lease.give_back();
         Ok(())
+    }
+
+    async fn run_counted(&mut self, site: SiteAt, lease: &mut Lease, batch: &Batch) -> Result<End> {
+        let sent = Instant::now();
+        let end = self.run_on(lease, batch).await;
+        self.worker.at_site(site).ran(sent.elapsed());
+        end
     }
 
     fn any_site(&self) -> SiteAt {

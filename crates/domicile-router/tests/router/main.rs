@@ -6,3 +6,4 @@ mod messages;
 mod raw;
 mod session;
 mod support;
+mod tls;

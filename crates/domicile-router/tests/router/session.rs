@@ -312,3 +312,22 @@ async fn whoever_waits_for_a_connection_finds_a_person_who_moves_meanwhile() -> 
     assert_eq!(waits.await??.as_deref(), Some("moved@x"));
     Ok(())
 }
+
+#[tokio::test]
+async fn what_says_nobody_runs_where_it_was_chosen_to_run() -> Result<()> {
+    let world = World::start(2).await?;
+    let client = world.client().await?;
+    people(&client).await?;
+    for (visit, user) in [(1i64, 1i64), (2, 2), (3, 2)] {
+        let insert = "INSERT INTO visits (id, user_id) VALUES ($1, $2)";
+        client.execute(insert, &[&visit, &user]).await?;
+    }
+    assert_eq!(value(&client, "SELECT count(*) FROM visits").await?.as_deref(), Some("2"));
+    let anns = "SELECT count(*) FROM visits WHERE user_id = 1";
+    assert_eq!(value(&client, anns).await?.as_deref(), Some("1"));
+    let anns = "SELECT count(*) FROM visits /* domicile.subject=1 */";
+    assert_eq!(value(&client, anns).await?.as_deref(), Some("1"), "whoever is named is at home");
+    let apart = "SELECT count(*) FROM visits, users WHERE users.id = 1";
+    assert_eq!(code(client.query(apart, &[]).await), SqlState::FEATURE_NOT_SUPPORTED);
+    Ok(())
+}

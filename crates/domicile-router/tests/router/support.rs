@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use domicile_router::homes::{Home, Homes, SiteAt, Sites};
 use domicile_router::schema::{Edge, Kind, Place, Schema, Table};
 use domicile_router::scram::Verifier;
-use domicile_router::{Account, Entrance, Password, Shared, SiteAddress, User};
+use domicile_router::{
+    Account, Entrance, Metrics, Password, Proof, ServerTls, Shared, SiteAddress, User,
+};
 use domicile_testkit::{Server, TestDatabase, connect};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,8 @@ use tokio_postgres::{Client, NoTls};
 /// What the application's tables are at every site.
 const TABLES: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text UNIQUE, country text); \
     CREATE TABLE posts (id bigint PRIMARY KEY, user_id bigint NOT NULL REFERENCES users, body text); \
-    CREATE TABLE topics (id bigint PRIMARY KEY, title text)";
+    CREATE TABLE topics (id bigint PRIMARY KEY, title text); \
+    CREATE TABLE visits (id bigint PRIMARY KEY, user_id bigint NOT NULL REFERENCES users)";
 
 /// Two sites and the router's address.
 pub(crate) struct World {
@@ -32,6 +35,7 @@ fn table(name: &str, kind: Kind, columns: &[(&str, &str)], keys: &[&str]) -> Tab
         columns: columns.iter().map(|(name, _)| (*name).to_owned()).collect(),
         types: columns.iter().map(|(_, type_name)| (*type_name).to_owned()).collect(),
         keys: keys.iter().map(|key| vec![(*key).to_owned()]).collect(),
+        undecided: None,
     }
 }
 
@@ -44,12 +48,16 @@ fn schema() -> Schema {
     let users = [("id", "bigint"), ("email", "text"), ("country", "text")];
     let posts = [("id", "bigint"), ("user_id", "bigint"), ("body", "text")];
     let topics = [("id", "bigint"), ("title", "text")];
+    let visits = [("id", "bigint"), ("user_id", "bigint")];
     let tables = vec![
         table("users", Kind::Root, &users, &["id", "email"]),
-        table("posts", Kind::Owned(edge), &posts, &["id"]),
+        table("posts", Kind::Owned(edge.clone()), &posts, &["id"]),
         table("topics", Kind::Reference, &topics, &["id"]),
+        table("visits", Kind::Owned(edge), &visits, &["id"]),
     ];
-    Schema::new(tables, [], Vec::new())
+    let mut schema = Schema::new(tables, [], Vec::new());
+    assert!(schema.runs_undecided("visits", 1));
+    schema
 }
 
 /// Asks the sites by plain statements.
@@ -114,6 +122,11 @@ fn address(database: &TestDatabase, name: &str) -> Result<SiteAddress> {
 impl World {
     /// Two sites, and a router with so many connections to each.
     pub(crate) async fn start(connections: usize) -> Result<World> {
+        World::start_with(connections, None).await
+    }
+
+    /// The same where TLS is spoken; bob comes by a certificate.
+    pub(crate) async fn start_with(connections: usize, tls: Option<ServerTls>) -> Result<World> {
         let sites = [
             Server::shared(0)?.fresh_database("iad1")?,
             Server::shared(1)?.fresh_database("dub1")?,
@@ -125,27 +138,32 @@ impl World {
             sites: [connect(&sites[0].mover_url).await?, connect(&sites[1].mover_url).await?],
         };
         let account = Account { user: "app".to_owned(), password: Some(Password(String::new())) };
+        let metrics = Arc::new(Metrics::default());
         let shared = Arc::new(Shared {
             schema: schema(),
             sites: vec![address(&sites[0], "iad1")?, address(&sites[1], "dub1")?],
             nearest: 0,
             reference: 1,
-            users: vec![User {
-                name: "ann".to_owned(),
-                verifier: Verifier::of("secret", b"0123456789abcdef"),
-                account,
-            }],
+            users: vec![
+                User {
+                    name: "ann".to_owned(),
+                    proof: Proof::Password(Verifier::of("secret", b"0123456789abcdef")),
+                    account: account.clone(),
+                },
+                User { name: "bob".to_owned(), proof: Proof::Certificate, account },
+            ],
             database: "app".to_owned(),
-            homes: Arc::new(Homes::new(1000, Box::new(asked), 0)),
+            homes: Arc::new(Homes::new(1000, Box::new(asked), 0, &metrics)),
             search_path: vec!["public".to_owned()],
             connections,
             waits_for_connection: Duration::from_secs(5),
             waits_for_move: Duration::from_secs(1),
+            metrics,
         });
         let homes = shared.homes.clone();
         let listener = domicile_router::bind("127.0.0.1:0".parse()?)?;
         let port = listener.local_addr()?.port();
-        let entrance = Entrance::new(shared, None)?;
+        let entrance = Entrance::new(shared, tls)?;
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a runtime");

@@ -136,11 +136,15 @@ pub(super) struct Serve {
     pub(super) connections: Option<usize>,
     pub(super) threads: Option<usize>,
     pub(super) drain_seconds: Option<u64>,
+    pub(super) metrics: Option<String>,
     pub(super) search_path: Option<Vec<String>>,
     #[serde(default)]
     pub(super) functions: Vec<String>,
     pub(super) certificate: Option<String>,
     pub(super) key: Option<String>,
+    pub(super) client_authorities: Option<String>,
+    #[serde(default)]
+    pub(super) undecided: IndexMap<String, String>,
     #[serde(default)]
     pub(super) users: IndexMap<String, User>,
 }
@@ -150,4 +154,6 @@ pub(super) struct Serve {
 #[serde(deny_unknown_fields)]
 pub(super) struct User {
     pub(super) password: Option<String>,
+    #[serde(default)]
+    pub(super) certificate: bool,
 }

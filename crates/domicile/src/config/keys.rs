@@ -68,13 +68,16 @@ const SERVE: Shape = Shape::Table(&[
     ("connections", Shape::Value),
     ("threads", Shape::Value),
     ("drain_seconds", Shape::Value),
+    ("metrics", Shape::Value),
     ("search_path", Shape::Value),
     ("functions", Shape::Value),
     ("certificate", Shape::Value),
     ("key", Shape::Value),
+    ("client_authorities", Shape::Value),
+    ("undecided", Shape::Named(&Shape::Value)),
     ("users", Shape::Named(&USER)),
 ]);
-const USER: Shape = Shape::Table(&[("password", Shape::Value)]);
+const USER: Shape = Shape::Table(&[("password", Shape::Value), ("certificate", Shape::Value)]);
 
 /// Refuses the first unknown key, with the nearest known one.
 pub(super) fn check(source: &super::Source<'_>, table: &DeTable<'_>) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::secret::Secret;
 use super::{ConfiguredSite, address, document};
 use crate::exit::{Failure, Result};
+use indexmap::IndexMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Serve {
     /// Where clients come to.
     pub(crate) listen: SocketAddr,
+    /// Where monitoring looks, where it may.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The database's name towards clients; that of the nearest site where nobody says so.
     pub(crate) database: Option<String>,
     /// The place of the site where rows that are everywhere are read.
@@ -34,10 +37,34 @@ pub(crate) struct Serve {
     pub(crate) search_path: Vec<String>,
     /// Functions of the application's own that read and write nothing, as `schema.name`.
     pub(crate) functions: Vec<String>,
-    /// A certificate chain and its key, in PEM.
-    pub(crate) tls: Option<(PathBuf, PathBuf)>,
-    /// Who may come, with their passwords, which hold at the sites too.
-    pub(crate) users: Vec<(String, Secret)>,
+    /// By table, the place of the site where statements run that do not say whose rows they mean.
+    pub(crate) undecided: Vec<(String, usize)>,
+    /// What TLS needs, where clients may speak it.
+    pub(crate) tls: Option<Tls>,
+    /// Who may come.
+    pub(crate) users: Vec<User>,
+}
+
+/// Files in PEM.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    /// The chain that clients see.
+    pub(crate) certificate: PathBuf,
+    /// Its key.
+    pub(crate) key: PathBuf,
+    /// Whose word about clients is believed.
+    pub(crate) client_authorities: Option<PathBuf>,
+}
+
+/// Who may come, as the same role at the sites.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    /// The name.
+    pub(crate) name: String,
+    /// The password, at the sites and for clients.
+    pub(crate) password: Option<Secret>,
+    /// Whether clients come by a certificate and not by the password.
+    pub(crate) by_certificate: bool,
 }
 
 pub(super) fn read(
@@ -46,24 +73,22 @@ pub(super) fn read(
     folder: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Serve> {
-    let listen = serve.listen.as_deref().unwrap_or(LISTEN);
-    let listen = listen.parse().map_err(|error| {
-        Failure::usage(format!("[serve] listen: `{listen}` is no address"))
-            .hint("write an address and a port, as in 127.0.0.1:6432 or [::]:6432")
-            .because(&error)
-    })?;
-    let nearest = match &serve.nearest {
-        None => 0,
-        Some(name) => {
-            let found = sites.iter().position(|site| site.spec.name.as_str() == name);
-            found.ok_or_else(|| {
-                Failure::usage(format!(
-                    "[serve] nearest names the site {name}, which is not configured"
-                ))
+    let listen = socket("listen", serve.listen.as_deref().unwrap_or(LISTEN))?;
+    let metrics = serve.metrics.as_deref().map(|text| socket("metrics", text)).transpose()?;
+    let place = |key: &str, name: &str| {
+        let found = sites.iter().position(|site| site.spec.name.as_str() == name);
+        found.ok_or_else(|| {
+            Failure::usage(format!("[serve] {key} names the site {name}, which is not configured"))
                 .hint("name one of [sites.…]")
-            })?
-        }
+        })
     };
+    let nearest = serve.nearest.as_ref().map_or(Ok(0), |name| place("nearest", name))?;
+    let undecided = serve.undecided.into_iter();
+    let undecided = undecided.map(|(table, site)| {
+        let place = place(&format!("undecided.{table}"), &site)?;
+        Ok((table, place))
+    });
+    let undecided = undecided.collect::<Result<_>>()?;
     let connections = serve.connections.unwrap_or(CONNECTIONS);
     for (key, number) in [("connections", Some(connections)), ("threads", serve.threads)] {
         if number == Some(0) {
@@ -74,22 +99,17 @@ pub(super) fn read(
     }
     let tls = match (serve.certificate, serve.key) {
         (None, None) => None,
-        (Some(certificate), Some(key)) => Some((folder.join(certificate), folder.join(key))),
+        (Some(certificate), Some(key)) => Some(Tls {
+            certificate: folder.join(certificate),
+            key: folder.join(key),
+            client_authorities: serve.client_authorities.map(|path| folder.join(path)),
+        }),
         _ => {
             return Err(Failure::usage("[serve] has one of certificate and key without the other")
                 .hint("give both, as files in PEM, or neither"));
         }
     };
-    let mut users = Vec::new();
-    for (name, user) in serve.users {
-        let place = format!("[serve.users.{name}] password");
-        let password = user.password.ok_or_else(|| {
-            Failure::usage(format!("[serve.users.{name}] has no password"))
-                .hint(format!("add password = \"${{{}_PASSWORD}}\"", name.to_uppercase()))
-        })?;
-        let password = address::with_environment(&password, &place, environment)?;
-        users.push((name, Secret::new(password)));
-    }
+    let users = read_users(serve.users, tls.as_ref(), environment)?;
     if users.is_empty() {
         return Err(Failure::usage("[serve] lets nobody in").hint(
             "add [serve.users.NAME] with the role and password the application has at the sites",
@@ -97,6 +117,7 @@ pub(super) fn read(
     }
     Ok(Serve {
         listen,
+        metrics,
         database: serve.database,
         nearest,
         connections,
@@ -104,7 +125,43 @@ pub(super) fn read(
         drain: serve.drain_seconds.map_or(DRAIN, Duration::from_secs),
         search_path: serve.search_path.unwrap_or_else(|| vec!["public".to_owned()]),
         functions: serve.functions,
+        undecided,
         tls,
         users,
+    })
+}
+
+fn read_users(
+    written: IndexMap<String, document::User>,
+    tls: Option<&Tls>,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<User>> {
+    let believes = tls.is_some_and(|tls| tls.client_authorities.is_some());
+    let mut users = Vec::new();
+    for (name, user) in written {
+        let place = format!("[serve.users.{name}] password");
+        if user.certificate && !believes {
+            return Err(Failure::usage(format!(
+                "[serve.users.{name}] comes by a certificate, and nobody's word about it is believed"
+            ))
+            .hint("add client_authorities to [serve], beside certificate and key"));
+        }
+        if user.password.is_none() && !user.certificate {
+            return Err(Failure::usage(format!("[serve.users.{name}] has no password"))
+                .hint(format!("add password = \"${{{}_PASSWORD}}\"", name.to_uppercase())));
+        }
+        let password =
+            user.password.map(|text| address::with_environment(&text, &place, environment));
+        let password = password.transpose()?.map(Secret::new);
+        users.push(User { name, password, by_certificate: user.certificate });
+    }
+    Ok(users)
+}
+
+fn socket(key: &str, text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|error| {
+        Failure::usage(format!("[serve] {key}: `{text}` is no address"))
+            .hint("write an address and a port, as in 127.0.0.1:6432 or [::]:6432")
+            .because(&error)
     })
 }
