@@ -9,6 +9,7 @@ use crate::server::SiteAddress;
 use crate::wire::Cancel;
 use ring::hmac;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The sessions of every thread, for cancelling.
@@ -46,6 +47,10 @@ impl Drop for Entered {
 pub(crate) struct Running {
     secret: Vec<u8>,
     at: Mutex<Option<At>>,
+    /// Held while a site is asked: whoever cancels a thousand times opens one connection.
+    turn: tokio::sync::Mutex<()>,
+    /// How often a site has been asked.
+    turns: AtomicU64,
 }
 
 struct At {
@@ -61,7 +66,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Sessions {
     /// Enters a session under a number that no other has; `draw` gives random ones.
     pub(crate) fn enter(&self, secret: Vec<u8>, mut draw: impl FnMut() -> u32) -> Entered {
-        let running = Arc::new(Running { secret, at: Mutex::new(None) });
+        let running = Arc::new(Running {
+            secret,
+            at: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            turns: AtomicU64::new(0),
+        });
         let mut sessions = lock(&self.by_process);
         loop {
             // Clients print it as a signed number.
@@ -82,7 +92,21 @@ impl Sessions {
         if hmac::verify(&mark, &request.secret, expected.as_ref()).is_err() {
             return Ok(());
         }
-        let asked = lock(&running.at).as_mut().map(|at| {
+        running.cancel().await
+    }
+}
+
+impl Running {
+    /// Asks the site to cancel what runs; ends when it has taken note.
+    async fn cancel(&self) -> Result<()> {
+        let turns = self.turns.load(Ordering::SeqCst);
+        let _turn = self.turn.lock().await;
+        if self.turns.load(Ordering::SeqCst) > turns {
+            // Somebody else has asked meanwhile, and later than this was wanted.
+            return Ok(());
+        }
+        self.turns.fetch_add(1, Ordering::SeqCst);
+        let asked = lock(&self.at).as_mut().map(|at| {
             at.was_asked = true;
             (at.site.clone(), at.cancel.clone())
         });
@@ -91,9 +115,7 @@ impl Sessions {
             None => Ok(()),
         }
     }
-}
 
-impl Running {
     /// Notes that the session runs on a connection.
     pub(crate) fn begins_at(&self, site: &SiteAddress, cancel: &Cancel) {
         let at = At { site: site.clone(), cancel: cancel.clone(), was_asked: false };
