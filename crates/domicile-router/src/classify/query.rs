@@ -6,7 +6,7 @@ use super::{About, SignUp, Undecided};
 use crate::schema::{Kind, Place, Schema};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    Alias, CommonTableExpr, Node, SelectStmt, SetOperation, WithClause,
+    Alias, CommonTableExpr, CopyStmt, Node, SelectStmt, SetOperation, WithClause,
 };
 use std::collections::HashMap;
 
@@ -36,6 +36,9 @@ impl Equality {
         self.holds_for.contains(&range)
     }
 }
+
+/// `WITH HOLD`, as PostgreSQL's `parsenodes.h` numbers what a cursor can be.
+const CURSOR_HOLD: i32 = 0x0020;
 
 /// Rows that belong to nobody have no mention of their own: their columns equal nothing that could
 /// name an owner, and no equality holds for them.
@@ -102,6 +105,19 @@ impl<'a> Reading<'a> {
                 match explain.query.as_ref().and_then(|query| query.node.as_ref()) {
                     Some(query) => self.common_or_whole(query, outer),
                     None => Ok(Outputs::new()),
+                }
+            }
+            NodeEnum::DeclareCursorStmt(cursor) if cursor.options & CURSOR_HOLD == 0 => {
+                match cursor.query.as_ref().and_then(|query| query.node.as_ref()) {
+                    Some(query) => self.common_or_whole(query, outer),
+                    None => Ok(Outputs::new()),
+                }
+            }
+            // What goes to the client, and not to a file or program of the server's.
+            NodeEnum::CopyStmt(copy) if is_to_client(copy) => {
+                match copy.query.as_ref().and_then(|query| query.node.as_ref()) {
+                    Some(query) => self.common_or_whole(query, outer),
+                    None => Undecided::because(super::utility::why_not(node)),
                 }
             }
             other => Undecided::because(super::utility::why_not(other)),
@@ -301,6 +317,10 @@ impl<'a> Reading<'a> {
     pub(super) fn hold_equal(&mut self, left: Term, right: Term, holds_for: Vec<RangeId>) {
         self.equalities.push(Equality { left, right, holds_for });
     }
+}
+
+fn is_to_client(copy: &CopyStmt) -> bool {
+    !copy.is_from && !copy.is_program && copy.filename.is_empty()
 }
 
 pub(super) fn ranges_of(names: &[Named]) -> Vec<RangeId> {

@@ -145,6 +145,7 @@ fn set(statement: &VariableSetStmt) -> Option<Command> {
 /// Why a statement that reads or writes no table known here goes nowhere by itself.
 pub(super) fn why_not(node: &NodeEnum) -> String {
     let what = match node {
+        NodeEnum::DeclareCursorStmt(_) => "a cursor WITH HOLD outlives its transaction",
         NodeEnum::CopyStmt(_) => "COPY moves rows of many people",
         NodeEnum::TruncateStmt(_) => "TRUNCATE empties a table for everybody",
         NodeEnum::LockStmt(_) => "LOCK holds a table for everybody at one site only",
