@@ -1,0 +1,283 @@
+//! Statements at random. Where the router says that one concerns a single person, or nobody, it
+//! must do in a database that holds that person's rows alone what it does in one that holds
+//! everybody's: then it may run at that person's home.
+//!
+//! PostgreSQL is the judge: rows, error and what is left in the tables are compared.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failure should stop where it happens")]
+
+mod statements;
+
+use domicile_router::classify::{About, Command, Handle, Operand, classify};
+use domicile_router::schema::{Edge, Kind, Place, Schema, Table};
+use domicile_testkit::{Rounds, Server, TestDatabase, connect};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use statements::{PEOPLE, TABLES, statement};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+const STATEMENTS: u64 = 4000;
+
+const DEFINITIONS: &str = "
+create table groups (id bigint primary key, n bigint);
+create table users (id bigint primary key, group_id bigint references groups, n bigint);
+create table posts (id bigint primary key, user_id bigint not null references users, n bigint);
+create table comments (id bigint primary key, post_id bigint not null references posts, n bigint);
+create table likes (user_id bigint references users, post_id bigint, n bigint,
+    primary key (user_id, post_id));
+insert into groups values (1, 1), (2, 2), (3, null);
+";
+
+/// Everybody's rows; some values of different people are equal.
+const ROWS: &str = "
+insert into users select u, nullif(u % 4, 0), nullif(u % 3, 0) from generate_series(1, 4) u;
+insert into posts select u * 2 + k, u, nullif((u + k) % 3, 0)
+    from generate_series(1, 4) u, generate_series(0, 1) k;
+insert into comments select p * 2 + k, p, nullif(p % 3, 0)
+    from generate_series(2, 9) p, generate_series(0, 1) k where p % 3 < 2;
+insert into likes select u, p, u % 2 from generate_series(1, 4) u, generate_series(2, 9) p
+    where (u + p) % 3 = 0;
+";
+
+/// Leaves this person's rows.
+const ALONE: &str = "
+delete from likes where user_id <> PERSON;
+delete from comments where post_id in (select id from posts where user_id <> PERSON);
+delete from posts where user_id <> PERSON;
+delete from users where id <> PERSON;
+";
+
+fn schema() -> Schema {
+    let edge = |parent: Place, column: &str| {
+        Kind::Owned(Edge {
+            parent,
+            columns: vec![column.to_owned()],
+            parent_columns: vec!["id".to_owned()],
+        })
+    };
+    let kinds =
+        [Kind::Reference, Kind::Root, edge(1, "user_id"), edge(2, "post_id"), edge(1, "user_id")];
+    let tables = TABLES.iter().zip(kinds).map(|((name, columns), kind)| {
+        let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
+        let key = if *name == "likes" { columns[..2].to_vec() } else { columns[..1].to_vec() };
+        Table {
+            schema: "public".to_owned(),
+            name: (*name).to_owned(),
+            kind,
+            types: columns.iter().map(|_| "bigint".to_owned()).collect(),
+            columns,
+            keys: vec![key],
+            undecided: None,
+        }
+    });
+    Schema::new(tables.collect(), [], Vec::new())
+}
+
+/// What each table holds, a row a line, with how often.
+type Held = Vec<BTreeMap<String, i64>>;
+
+/// One database and a client of it.
+struct Stored {
+    client: Client,
+    held: Held,
+    _database: TestDatabase,
+}
+
+/// What a statement did: its rows in no order, or its error; and what the tables hold after it.
+#[derive(Debug, PartialEq, Eq)]
+struct Did {
+    said: Result<Vec<Vec<Option<String>>>, String>,
+    held: Held,
+}
+
+impl Stored {
+    async fn with(rows: &str) -> Stored {
+        let database = Server::shared(0).unwrap().fresh_database("whom").unwrap();
+        let client = connect(&database.app_url).await.unwrap();
+        client.batch_execute(&format!("{DEFINITIONS}{ROWS}{rows}")).await.unwrap();
+        client.batch_execute("set statement_timeout = '5s'").await.unwrap();
+        let held = held(&client).await;
+        Stored { client, held, _database: database }
+    }
+
+    /// Runs it and takes it back.
+    async fn run(&self, text: &str, writes: bool) -> Did {
+        self.client.batch_execute("begin").await.unwrap();
+        let said = match self.client.simple_query(text).await {
+            Ok(messages) => Ok(rows(&messages)),
+            Err(error) => {
+                Err(error.code().unwrap_or_else(|| panic!("{error}: {text}")).code().to_owned())
+            }
+        };
+        let held = match writes && said.is_ok() {
+            true => held(&self.client).await,
+            false => self.held.clone(),
+        };
+        self.client.batch_execute("rollback").await.unwrap();
+        Did { said, held }
+    }
+}
+
+fn rows(messages: &[SimpleQueryMessage]) -> Vec<Vec<Option<String>>> {
+    let mut rows = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::Row(row) => {
+                rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
+            }
+            SimpleQueryMessage::CommandComplete(count) => rows.push(vec![Some(count.to_string())]),
+            _ => {}
+        }
+    }
+    rows.sort();
+    rows
+}
+
+async fn held(client: &Client) -> Held {
+    let mut all = Vec::new();
+    for (table, _) in TABLES {
+        let mut held = BTreeMap::new();
+        let query = format!("select t::text from {table} t");
+        for row in client.query(&query, &[]).await.unwrap() {
+            *held.entry(row.get(0)).or_insert(0) += 1;
+        }
+        all.push(held);
+    }
+    all
+}
+
+/// What everybody's tables hold when one person's rows have become these.
+fn with_another(all: &Held, before: &Held, after: &Held) -> Held {
+    let mut held = all.clone();
+    for (((held, before), after), (table, _)) in held.iter_mut().zip(before).zip(after).zip(TABLES)
+    {
+        // What is the same everywhere is nobody's.
+        let is_everywhere = table == "groups";
+        for (rows, sign) in [(before, -1), (after, 1)] {
+            for (row, count) in rows.iter().filter(|_| !is_everywhere) {
+                *held.entry(row.clone()).or_insert(0) += sign * count;
+            }
+        }
+        held.retain(|_, count| *count != 0);
+    }
+    held
+}
+
+/// Who owns the rows that a handle names.
+async fn owners(everybody: &Client, handle: &Handle) -> BTreeSet<i64> {
+    let (table, _) = TABLES[handle.table];
+    let conditions = handle.columns.iter().zip(&handle.values).map(|(column, value)| {
+        let Operand::Constant { text, .. } = value else { panic!("a parameter of nothing") };
+        format!("t.{column} = '{text}'")
+    });
+    let conditions: Vec<String> = conditions.collect();
+    let owner = match table {
+        "users" => "t.id",
+        "comments" => "(select p.user_id from posts p where p.id = t.post_id)",
+        _ => "t.user_id",
+    };
+    let query = format!("select {owner} from {table} t where {}", conditions.join(" and "));
+    let found = everybody.query(&query, &[]).await.unwrap();
+    found.iter().map(|row| row.get(0)).collect()
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    statements: u64,
+    refused: u64,
+    of_one: u64,
+    of_nobody: u64,
+    of_several: u64,
+    /// Of those that were compared, how many PostgreSQL refuses.
+    in_error: u64,
+    rows: u64,
+}
+
+struct World {
+    schema: Schema,
+    everybody: Stored,
+    alone: Vec<Stored>,
+}
+
+impl World {
+    async fn start() -> World {
+        let mut alone = Vec::new();
+        for person in 1..=PEOPLE {
+            alone.push(Stored::with(&ALONE.replace("PERSON", &person.to_string())).await);
+        }
+        World { schema: schema(), everybody: Stored::with("").await, alone }
+    }
+
+    /// The places that must do as everybody's does.
+    async fn homes(&self, about: &About, counts: &mut Counts) -> Vec<&Stored> {
+        let mut people = BTreeSet::new();
+        for handle in &about.people {
+            people.extend(owners(&self.everybody.client, handle).await);
+        }
+        let people: Vec<i64> = people.into_iter().collect();
+        match people[..] {
+            [] => {
+                counts.of_nobody += 1;
+                self.alone.iter().take(2).collect()
+            }
+            [person] => {
+                counts.of_one += 1;
+                vec![&self.alone[usize::try_from(person).unwrap() - 1]]
+            }
+            _ => {
+                counts.of_several += 1;
+                Vec::new()
+            }
+        }
+    }
+
+    async fn judge(&self, seed: u64, text: &str, counts: &mut Counts) {
+        counts.statements += 1;
+        let path = ["public".to_owned()];
+        let read = classify(&self.schema, &path, text);
+        let read = read.unwrap_or_else(|error| panic!("seed {seed}: {error}: {text}"));
+        let Command::Query(about) = &read[0].command else { panic!("seed {seed}: {text}") };
+        let Ok(about) = about else {
+            counts.refused += 1;
+            return;
+        };
+        // New people have no rows yet, wherever they are put.
+        assert!(about.sign_ups.is_empty() && !about.writes_reference && !about.internal, "{text}");
+        let homes = self.homes(about, counts).await;
+        if homes.is_empty() {
+            return;
+        }
+        let whole = self.everybody.run(text, about.writes).await;
+        counts.in_error += u64::from(whole.said.is_err());
+        counts.rows += whole.said.as_ref().map_or(0, |rows| rows.len() as u64);
+        for home in homes {
+            let mut did = home.run(text, about.writes).await;
+            did.held = with_another(&self.everybody.held, &home.held, &did.held);
+            assert_eq!(did, whole, "seed {seed}: {text}\nis said to concern {:?}", about.people);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn soak_whom_statements_concern() {
+    let world = World::start().await;
+    let mut counts = Counts::default();
+    let mut seeds = Vec::new();
+    for seed in Rounds::new(1).unwrap() {
+        seeds.push(seed);
+        let mut draw = StdRng::seed_from_u64(seed);
+        for _ in 0..STATEMENTS {
+            world.judge(seed, &statement(&mut draw), &mut counts).await;
+        }
+    }
+    assert!(counts.of_one * 10 > counts.statements, "too few that say whom they concern");
+    let Counts { statements, refused, of_one, of_nobody, of_several, in_error, rows } = counts;
+    eprintln!(
+        "soak_whom: {} rounds from seed {}, {statements} statements: {of_one} of one person, \
+         {of_nobody} of nobody, {of_several} of several, {refused} refused; {in_error} that \
+         PostgreSQL refuses, {rows} rows; 0 differ",
+        seeds.len(),
+        seeds[0]
+    );
+}
