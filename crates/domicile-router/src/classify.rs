@@ -174,6 +174,13 @@ pub fn classify(
     Ok(statements)
 }
 
+/// The statements of a text that may be longer than [`classify`] takes; all of it where their ends
+/// cannot be told.
+pub fn split(text: &str) -> Vec<&str> {
+    let found = pg_query::split_with_scanner(text).unwrap_or_else(|_| vec![text]);
+    found.into_iter().map(str::trim).filter(|statement| !statement.is_empty()).collect()
+}
+
 fn read(schema: &Schema, search_path: &[String], node: &NodeEnum) -> Command {
     utility::read(node).unwrap_or_else(|| {
         let mut reading = query::Reading::new(schema, search_path);

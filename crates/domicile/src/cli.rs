@@ -78,6 +78,10 @@ pub(crate) enum Command {
     /// country is read by its cities, and is unknown where these do not say enough. Cities are from
     /// GeoNames (geonames.org), licence CC BY 4.0.
     Residence(ResidenceArgs),
+    /// Tell where statements would run behind `serve`, and which it would refuse, and why.
+    ///
+    /// Reads SQL, from pg_stat_statements for example, with values or with $1 in their place.
+    Route(RouteArgs),
     /// Stands in front of all sites at one address that speaks PostgreSQL's protocol, and takes each
     /// statement to the home of the person it concerns
     Serve,
@@ -186,6 +190,13 @@ pub(crate) struct StatusArgs {
     /// Count again and again until interrupted; with --json, one line for each time.
     #[arg(long)]
     pub(crate) watch: bool,
+}
+
+/// `route`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RouteArgs {
+    /// A file of statements with semicolons between them; stdin without it.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// `locate`

@@ -11,6 +11,7 @@ pub(crate) mod move_one;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod residence;
+pub(crate) mod route;
 pub(crate) mod serve;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -58,6 +58,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Prepare(args) => commands::prepare::run(global, &args).await,
         Command::Migrate(args) => commands::migrate::run(global, &args).await,
         Command::Status(args) => commands::status::run(global, &args).await,
+        Command::Route(args) => commands::route::run(global, &args).await,
         Command::Move(args) => commands::move_one::run(global, args).await,
         Command::Hold(args) => commands::hold::run(global, args).await,
         Command::Locate(args) => commands::locate::run(global, args).await,

@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::screen;
 use crate::stop::Signals;
 use behind::Behind;
+pub(super) use behind::read_schema;
 use domicile_router::{Entrance, ServerTls};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
