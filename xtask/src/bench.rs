@@ -6,6 +6,7 @@ mod application;
 mod contenders;
 mod fence;
 mod figures;
+mod gate;
 mod load;
 mod moving;
 mod pair;
@@ -39,6 +40,8 @@ enum What {
     Pause(pause::Arguments),
     /// What an application feels that reads and writes at a fixed rate while people move.
     Load(load::Arguments),
+    /// What `serve` adds to a statement, beside no pooler and beside PgBouncer.
+    Gate(gate::Arguments),
     /// What the fences cost a write about somebody who does not move.
     Fence(fence::Arguments),
 }
@@ -69,6 +72,7 @@ impl What {
             What::Move(arguments) => moving::measure(arguments, program).await,
             What::Pause(arguments) => pause::measure(arguments, program).await,
             What::Load(arguments) => load::measure(arguments, program).await,
+            What::Gate(arguments) => gate::measure(arguments, program).await,
             What::Fence(arguments) => fence::measure(arguments, program).await,
         }
     }

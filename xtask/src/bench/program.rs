@@ -1,6 +1,8 @@
 //! `domicile` itself, as its user runs it.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// The built program.
 #[derive(Debug)]
@@ -67,6 +69,14 @@ impl Prepared<'_> {
         command.arg("--quiet").arg("--config").arg(self.config()).args(arguments);
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
+    }
+
+    /// Stands in front of the sites, with this added to the configuration; tells on stderr.
+    pub(super) fn serve(&self, text: &str) -> Result<Child> {
+        OpenOptions::new().append(true).open(self.config())?.write_all(text.as_bytes())?;
+        let mut command = Command::new(self.program);
+        command.arg("--config").arg(self.config()).arg("serve").kill_on_drop(true);
+        Ok(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?)
     }
 
     /// Moves everybody home.
