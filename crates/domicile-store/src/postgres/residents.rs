@@ -9,8 +9,9 @@ use crate::site::{News, NewsStream, Residents, Whereabouts};
 use crate::sql::ident;
 use async_trait::async_trait;
 use domicile_model::{MoveId, SiteName, Subject};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future, stream};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio_postgres::Notification;
 
@@ -156,18 +157,33 @@ impl Residents for PostgresResidents {
         let (session, mut notifications) = self.sessions.open_to_listen().await?;
         session.batch(&format!("LISTEN {CHANNEL}")).await?;
         let name = self.name.clone();
-        let end = stream::once(async move {
+        let end = move || {
             Err(Error::new(Kind::RetryLater, format!("site {name} tells no news any more")))
-        });
-        // The session lives as long as somebody listens.
-        let told = stream::poll_fn(move |context| {
-            let _listens = &session;
-            notifications.poll_recv(context)
-        });
+        };
+        let told = stream::poll_fn(move |context| notifications.poll_recv(context));
         let told = told.flat_map(|notification| stream::iter(read(&notification)));
-        Ok(told.chain(end).boxed())
+        let told = told.chain(stream::once(future::ready(end())));
+        // The session lives as long as somebody listens.
+        let silence = stream::once(async move {
+            while answers(&session).await {
+                tokio::time::sleep(ASKS_EVERY).await;
+            }
+            end()
+        });
+        Ok(stream::select(told, silence).boxed())
     }
 }
+
+/// Whether a connection still has another end: what nothing comes from any more looks like one of
+/// which there is nothing to tell.
+async fn answers(session: &Session) -> bool {
+    let asked = tokio::time::timeout(ANSWERS_WITHIN, session.batch("SELECT 1"));
+    matches!(asked.await, Ok(Ok(())))
+}
+
+/// How often that is asked, and how long an answer may take.
+const ASKS_EVERY: Duration = Duration::from_millis(500);
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The lines of one notification.
 fn read(notification: &Notification) -> Vec<Result<News>> {

@@ -133,6 +133,24 @@ async fn a_connection_that_breaks_ends_the_news_and_is_opened_anew_for_questions
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_end_when_nothing_comes_from_a_site_any_more() {
+    let stage = PostgresStage::ready().await;
+    let url = &stage.bed.database(End::Source).mover_url;
+    let proxy = domicile_testkit::Proxy::before(url).await.unwrap();
+    let site = PostgresSite::connect("source".parse().unwrap(), &proxy.url(url).unwrap()).await;
+    let source = site.unwrap().residents(stage.closure.clone()).await.unwrap();
+    let mut news = source.news().await.unwrap();
+    let mut lane = stage.copied(&["1"]).await;
+    assert!(matches!(news.next().await.unwrap().unwrap(), News::Of { state: State::Moving, .. }));
+    proxy.fail(domicile_testkit::LinkFault::Forgotten);
+    lane.catch_up_and_decide().await;
+    // Nobody tells that the connection is gone, and the decision is not heard.
+    let ended = news.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.kind(), domicile_store::Kind::RetryLater);
+    assert!(source.news().await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_begins_to_move_untold() {
     let stage = PostgresStage::ready().await;
     // As the server does at commit when somebody who listens has read nothing for eight gigabytes.
