@@ -386,7 +386,11 @@ impl Drawing<'_> {
         }
         names.append(&mut others);
         self.outer.push(names.clone());
-        let value = self.operand(1);
+        // Where several rows of FROM belong to one, PostgreSQL takes any of them.
+        let value = match from.is_empty() {
+            true => self.operand(1),
+            false => format!("t.{} + 1", columns[0]),
+        };
         let conditions = self.conditions(&names, 2);
         let returned = if self.is(4) { " RETURNING t.*" } else { "" };
         self.outer.pop();
