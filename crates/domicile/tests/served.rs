@@ -154,6 +154,16 @@ async fn what_passes_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_files_are_opened_as_the_system_allows() {
+    let (_world, served) = start(2).await;
+    let limits = format!("/proc/{}/limits", served.program.id().unwrap());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let files: Vec<&str> = files.split_whitespace().collect();
+    assert_eq!(files[0], files[1], "{limits}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_configuration_holds_for_whoever_comes_next() {
     let (_world, mut served) = start(2).await;
     let before = served.client().await;

@@ -11,6 +11,7 @@ use crate::stop::Signals;
 use behind::Behind;
 pub(super) use behind::read_schema;
 use domicile_router::{Entrance, ServerTls};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::task::LocalSet;
 
 /// Serves until a signal comes.
 pub(crate) async fn run(global: &Global) -> Result<Exit> {
+    allow_many_files();
     let mut signals = Signals::listen()?;
     let mut renewals = Signals::renewals()?;
     let (mut behind, serve) = Behind::read(&global.config, None).await?;
@@ -99,6 +101,16 @@ async fn renew(
         }
     }
     Ok(())
+}
+
+/// Every client is an open file. What a process gets at first is often 1,024, for the sake of programs
+/// that use `select`; it may take as many as the hard limit says.
+fn allow_many_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: allowed.maximum, ..allowed };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "no more files can be opened than {:?}", allowed.current);
+    }
 }
 
 fn threads(serve: &Serve) -> usize {

@@ -37,7 +37,9 @@ impl Served {
         std::fs::write(&config, text).unwrap();
         let prepared = domicile(&config, &["prepare"]).status().await.unwrap();
         assert!(prepared.success());
-        let mut program = Command::new(env!("CARGO_BIN_EXE_domicile"));
+        // As many files as a login shell gives.
+        let mut program = Command::new("sh");
+        program.args(["-c", "ulimit -Sn 1024; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_domicile")]);
         program.arg("--config").arg(&config).arg("serve").kill_on_drop(true);
         let mut program = program.stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(program.stderr.take().unwrap()).lines();
