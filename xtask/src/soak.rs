@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// The seed of each test's first round; from the clock without it.
     #[arg(long)]
     seed: Option<u64>,
+    /// Optimised, as users have the program.
+    #[arg(long)]
+    release: bool,
     /// Only tests whose names contain this.
     filter: Option<String>,
 }
@@ -41,9 +44,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
     eprintln!("{count} tests, {seconds} s each, from seed {seed}");
     let clusters = test::start_clusters()?;
-    let mut command = run::cargo(["nextest", "run", "--workspace", "--profile", "soak", "-E"])?;
+    let mut command = run::cargo(["nextest", "run", "--workspace", "--profile", "soak"])?;
+    if arguments.release {
+        command.args(["--cargo-profile", "release"]);
+    }
     run::run(
         command
+            .arg("-E")
             .arg(&chosen)
             .env(TEST_SERVERS_ENV, test::server_list(&clusters))
             .env(SOAK_SECONDS_ENV, seconds.to_string())

@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// How often each case runs.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Clients that are let in, ask once and then do nothing, for the memory that they take.
+    #[arg(long, default_value_t = 10_000)]
+    idle: u32,
     /// Only cases whose names contain this, as in `select; prepared`.
     #[arg(long)]
     only: Option<String>,
@@ -100,7 +103,27 @@ pub(super) async fn measure(arguments: &Arguments, program: &Program) -> Result<
     let cases = found.iter().map(|((script, mode, clients), measured)| {
         ((SCRIPTS[*script].name, MODES[*mode], *clients), measured)
     });
-    Ok(tables(arguments, cases.collect()))
+    let mut text = tables(arguments, cases.collect());
+    if arguments.idle > 0 {
+        text += &idle(&fronts, arguments.idle).await?;
+    }
+    Ok(text)
+}
+
+/// What clients that do nothing take.
+async fn idle(fronts: &Fronts, count: u32) -> Result<String> {
+    let mut text =
+        format!("\nMemory with {count} clients that have asked once and do nothing, MB:\n\n");
+    text += &head(&["", "before", "with them"]);
+    for (contender, name) in NAMES.into_iter().enumerate().skip(1) {
+        let front = fronts.get(contender, false);
+        let before = front.memory_mb()?;
+        let clients = front.clients(count).await?;
+        text +=
+            &row(&[name.to_owned(), format!("{before:.0}"), format!("{:.0}", front.memory_mb()?)]);
+        drop(clients);
+    }
+    Ok(text)
 }
 
 /// Each run that was asked for, with the places of its script and mode.

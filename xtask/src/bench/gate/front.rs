@@ -4,6 +4,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use domicile_testkit::connect;
+use domicile_testkit::tokio_postgres::Client;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -35,14 +38,45 @@ impl Front {
         /// `USER_HZ`, which is 100 on every Linux that Rust runs on.
         const TICKS_A_SECOND: f64 = 100.0;
         let Some(program) = &self.program else { return Ok(0.0) };
-        let process = program.id().context("it has ended")?;
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+        let stat = told(program, "stat")?;
         // The name, in parentheses, may hold spaces.
         let (_, rest) = stat.rsplit_once(')').context("what the system tells of a process")?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("a time")?.parse()?) };
         Ok((ticks(11)? + ticks(12)?) / TICKS_A_SECOND * 1e6)
     }
+
+    /// Its process's resident memory, in MB; 0 for the site itself.
+    pub(super) fn memory_mb(&self) -> Result<f64> {
+        let Some(program) = &self.program else { return Ok(0.0) };
+        let status = told(program, "status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.context("its memory")?.trim().trim_end_matches(" kB");
+        Ok(kib.parse::<f64>()? * 1024.0 / 1e6)
+    }
+
+    /// So many clients, each of which has asked once.
+    pub(super) async fn clients(&self, count: u32) -> Result<Vec<Client>> {
+        /// So many come at a time.
+        const AT_ONCE: usize = 16;
+        let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{DATABASE}", self.port);
+        let comes = |at: u32| {
+            let url = &url;
+            async move {
+                let client = connect(url).await?;
+                let asked = format!("SELECT balance FROM users WHERE id = {}", at % 10_000 + 1);
+                client.simple_query(&asked).await?;
+                Ok(client)
+            }
+        };
+        stream::iter(0..count).map(comes).buffer_unordered(AT_ONCE).try_collect().await
+    }
+}
+
+/// What the system tells of a process.
+fn told(program: &Child, what: &str) -> Result<String> {
+    let process = program.id().context("it has ended")?;
+    Ok(std::fs::read_to_string(format!("/proc/{process}/{what}"))?)
 }
 
 /// All of them.
@@ -104,7 +138,7 @@ async fn bouncer(site: u16, mode: &str, pool: u32) -> Result<Front> {
             "[databases]\n{DATABASE} = host=127.0.0.1 port={site} user={USER}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = plain\nauth_file = {}\npool_mode = {mode}\ndefault_pool_size = {pool}\n\
-             max_client_conn = 1000\nlog_connections = 0\nlog_disconnections = 0\n{user}",
+             max_client_conn = 20000\nlog_connections = 0\nlog_disconnections = 0\n{user}",
             users.display()
         ),
     )?;
