@@ -3,6 +3,7 @@
 mod bench;
 mod cities;
 mod docs;
+mod fuzz;
 mod mutants;
 mod run;
 mod setup;
@@ -30,6 +31,8 @@ enum Command {
     Test(test::Arguments),
     /// Run the tests with random input for minutes: faults, schemas, histories.
     Soak(soak::Arguments),
+    /// Run a fuzzer on what reads bytes and texts from outside.
+    Fuzz(fuzz::Arguments),
     /// Take each rule of the move out of the code and look whether its test notices.
     Mutants(mutants::Arguments),
     /// Measure beside the floor and beside what people would do otherwise.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy(arguments) => tidy::run(&arguments),
