@@ -3,12 +3,13 @@
 use crate::certificate;
 use futures_util::FutureExt as _;
 use socket2::SockRef;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -90,7 +91,12 @@ impl AsyncWrite for Stream {
 }
 
 /// So much is asked for at a time.
-const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES: usize = 32 * 1024;
+
+thread_local! {
+    /// Where everything on this thread arrives: whoever waits for something has no buffer.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
 
 /// Bytes that have been read and not used yet. Holds no memory while it is empty.
 #[derive(Debug, Default)]
@@ -134,8 +140,15 @@ impl Unused {
             self.bytes.drain(..self.start);
             self.start = 0;
         }
-        self.bytes.reserve(READ_BYTES);
-        Ok(stream.read_buf(&mut self.bytes).await? > 0)
+        poll_fn(|context| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                let mut arrived = ReadBuf::new(scratch);
+                ready!(Pin::new(&mut *stream).poll_read(context, &mut arrived))?;
+                self.bytes.extend(arrived.filled());
+                Poll::Ready(Ok(!arrived.filled().is_empty()))
+            })
+        })
+        .await
     }
 }
 
