@@ -5,6 +5,7 @@
 
 use domicile_router::classify::{Command, Operand, Statement, classify, split};
 use domicile_router::schema::{Edge, Kind, Place, Schema, Table};
+use domicile_router::shape::{Shape, Template};
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
@@ -59,6 +60,18 @@ fuzz_target!(|text: &str| {
         assert!(text.contains(part));
     }
     let Ok(read) = classify(&SCHEMA, &path, text) else { return };
+    if let Some(shape) = Shape::of(text)
+        && let Some(template) = Template::of(&shape, &read)
+    {
+        // Another text of the same shape, with other numbers and another string.
+        let other = shape.marked.replace('\u{1}', "94").replace('\u{2}', "'it''s'");
+        let other_shape = Shape::of(&other).expect("it has a shape");
+        assert_eq!(other_shape.marked, shape.marked);
+        // The grammar has an opinion of some numbers, such as `float(94)`.
+        if let Ok(directly) = classify(&SCHEMA, &path, &other) {
+            assert_eq!(template.fill(&other_shape).as_ref(), directly.first());
+        }
+    }
     let mut end = 0;
     for statement in &read {
         assert!(end <= statement.span.start && statement.span.end <= text.len());

@@ -54,7 +54,7 @@ pub(crate) struct Running {
 }
 
 struct At {
-    site: SiteAddress,
+    site: Arc<SiteAddress>,
     cancel: Cancel,
     was_asked: bool,
 }
@@ -117,7 +117,7 @@ impl Running {
     }
 
     /// Notes that the session runs on a connection.
-    pub(crate) fn begins_at(&self, site: &SiteAddress, cancel: &Cancel) {
+    pub(crate) fn begins_at(&self, site: &Arc<SiteAddress>, cancel: &Cancel) {
         let at = At { site: site.clone(), cancel: cancel.clone(), was_asked: false };
         *lock(&self.at) = Some(at);
     }

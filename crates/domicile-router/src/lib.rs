@@ -19,6 +19,7 @@ pub mod scram;
 mod server;
 mod session;
 mod settings;
+pub mod shape;
 mod socket;
 mod stream;
 pub mod wire;

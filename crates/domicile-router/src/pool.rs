@@ -6,16 +6,17 @@ use crate::server::{Account, Server, SiteAddress};
 use crate::settings::Settings;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Connections to one site as one user.
 pub(crate) struct Pool {
-    site: SiteAddress,
+    site: Arc<SiteAddress>,
     account: Account,
     idle: RefCell<Vec<Server>>,
     /// One permit for each connection that may be in use.
-    permits: std::sync::Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     waits_at_most: Duration,
     /// What the site told of its settings when a connection was opened last.
     statuses: RefCell<Vec<(String, String)>>,
@@ -32,7 +33,7 @@ pub(crate) struct Lease {
 
 impl Pool {
     pub(crate) fn new(
-        site: SiteAddress,
+        site: Arc<SiteAddress>,
         account: Account,
         size: usize,
         waits: Duration,
@@ -42,7 +43,7 @@ impl Pool {
             site,
             account,
             idle: RefCell::default(),
-            permits: std::sync::Arc::new(Semaphore::new(size)),
+            permits: Arc::new(Semaphore::new(size)),
             waits_at_most: waits,
             statuses: RefCell::default(),
             counts,
@@ -108,7 +109,7 @@ impl Pool {
     }
 
     /// How to reach the site.
-    pub(crate) fn site(&self) -> &SiteAddress {
+    pub(crate) fn site(&self) -> &Arc<SiteAddress> {
         &self.site
     }
 }
@@ -132,7 +133,7 @@ impl Lease {
         }
     }
 
-    pub(crate) fn site(&self) -> &SiteAddress {
+    pub(crate) fn site(&self) -> &Arc<SiteAddress> {
         self.pool.site()
     }
 }

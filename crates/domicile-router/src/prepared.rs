@@ -15,6 +15,8 @@ const KEPT_MAX: usize = 500;
 pub(crate) struct Prepared {
     /// Its number; the name at servers is made of it.
     pub(crate) number: u64,
+    /// The name that it has at every server.
+    pub(crate) name: String,
     /// The text.
     pub(crate) text: String,
     /// The parameters' types, as they were sent.
@@ -24,9 +26,13 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// The name that it has at every server.
-    pub(crate) fn name(&self) -> String {
-        name(self.number)
+    pub(crate) fn new(
+        number: u64,
+        text: &str,
+        types: &[u8],
+        read: Result<Vec<Statement>, Unreadable>,
+    ) -> Prepared {
+        Prepared { number, name: name(number), text: text.to_owned(), types: types.to_vec(), read }
     }
 }
 

@@ -182,7 +182,8 @@ impl Session {
     async fn serve(&mut self, length: usize) -> Result<bool> {
         let worker = self.worker.clone();
         let search_path = self.search_path();
-        let read = |text: &str, types: &[u8]| worker.read(text, types, &search_path);
+        let read =
+            |text: &str, types: &[u8], recurs: bool| worker.read(text, types, &search_path, recurs);
         if self.skips_to_sync {
             return self.skip(length).await;
         }

@@ -1,6 +1,6 @@
 //! What the sessions of one thread share: connections to sites, and statements that were read.
 
-use crate::classify::classify;
+use crate::classify::{Statement, Unreadable, classify};
 use crate::homes::{Homes, SiteAt};
 use crate::metrics::{AtSite, Metrics};
 use crate::pool::Pool;
@@ -8,8 +8,9 @@ use crate::prepared::Prepared;
 use crate::schema::Schema;
 use crate::scram::Verifier;
 use crate::server::{Account, SiteAddress};
-use quick_cache::Weighter;
+use crate::shape::{Shape, Template};
 use quick_cache::unsync::Cache;
+use quick_cache::{Equivalent, Weighter};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -41,7 +42,7 @@ pub struct Shared {
     /// The application's tables.
     pub schema: Schema,
     /// The sites, in the order of their places.
-    pub sites: Vec<SiteAddress>,
+    pub sites: Vec<Arc<SiteAddress>>,
     /// The site that is nearest: where rows that are everywhere are read.
     pub nearest: SiteAt,
     /// The site where rows that are the same everywhere are written.
@@ -73,6 +74,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pools: RefCell<HashMap<(SiteAt, usize), Rc<Pool>>>,
     read: RefCell<Cache<Text, Rc<Prepared>, Length>>,
+    templates: RefCell<Cache<Text, Rc<Template>, Length>>,
     last_number: Cell<u64>,
     at_sites: Vec<AtSite>,
 }
@@ -88,8 +90,32 @@ struct Text {
 #[derive(Clone)]
 struct Length;
 
-impl Weighter<Text, Rc<Prepared>> for Length {
-    fn weight(&self, text: &Text, _: &Rc<Prepared>) -> u64 {
+/// The same, lent: it is looked for far more often than kept.
+#[derive(Hash)]
+struct Wanted<'a> {
+    text: &'a str,
+    types: &'a [u8],
+    search_path: &'a [String],
+}
+
+impl Wanted<'_> {
+    fn to_owned(&self) -> Text {
+        Text {
+            text: self.text.to_owned(),
+            types: self.types.to_vec(),
+            search_path: self.search_path.to_vec(),
+        }
+    }
+}
+
+impl Equivalent<Text> for Wanted<'_> {
+    fn equivalent(&self, key: &Text) -> bool {
+        self.text == key.text && self.types == key.types && self.search_path == key.search_path
+    }
+}
+
+impl<Value> Weighter<Text, Rc<Value>> for Length {
+    fn weight(&self, text: &Text, _: &Rc<Value>) -> u64 {
         // What is made of a text is about as long, and no text is shorter than this.
         u64::try_from(text.text.len()).unwrap_or(u64::MAX).max(TEXT_BYTES_MAX / TEXTS_MAX as u64)
     }
@@ -103,6 +129,7 @@ impl Worker {
             at_sites,
             pools: RefCell::default(),
             read: RefCell::new(Cache::with_weighter(TEXTS_MAX, TEXT_BYTES_MAX, Length)),
+            templates: RefCell::new(Cache::with_weighter(TEXTS_MAX, TEXT_BYTES_MAX, Length)),
             last_number: Cell::new(0),
         })
     }
@@ -128,24 +155,70 @@ impl Worker {
         &self.at_sites[site]
     }
 
-    /// A text as it is read, and by what name it is prepared.
-    pub(crate) fn read(&self, text: &str, types: &[u8], search_path: &[String]) -> Rc<Prepared> {
-        let key = Text {
-            text: text.to_owned(),
-            types: types.to_vec(),
-            search_path: search_path.to_vec(),
-        };
-        if let Some(prepared) = self.read.borrow_mut().get(&key) {
+    /// A text as it is read, and by what name it is prepared. A text that `recurs` is kept, since
+    /// whoever prepares it again means the same statement.
+    pub(crate) fn read(
+        &self,
+        text: &str,
+        types: &[u8],
+        search_path: &[String],
+        recurs: bool,
+    ) -> Rc<Prepared> {
+        let wanted = Wanted { text, types, search_path };
+        if let Some(prepared) = self.read.borrow_mut().get(&wanted) {
             return prepared.clone();
         }
+        let shape = Shape::of(text);
+        let known = shape.as_ref().and_then(|shape| self.fill(shape, search_path));
+        let is_filled = known.is_some();
+        let read = match known {
+            Some(statement) => Ok(vec![statement]),
+            None => self.classify(text, search_path, shape.as_ref()),
+        };
         self.last_number.set(self.last_number.get() + 1);
-        let prepared = Rc::new(Prepared {
-            number: self.last_number.get(),
-            text: key.text.clone(),
-            types: key.types.clone(),
-            read: classify(&self.shared.schema, search_path, text),
-        });
-        self.read.borrow_mut().insert(key, prepared.clone());
+        let prepared = Rc::new(Prepared::new(self.last_number.get(), text, types, read));
+        if recurs || !is_filled {
+            self.read.borrow_mut().insert(wanted.to_owned(), prepared.clone());
+        }
         prepared
+    }
+
+    /// What a text is by others of its shape.
+    fn fill(&self, shape: &Shape, search_path: &[String]) -> Option<Statement> {
+        let wanted = Wanted { text: &shape.marked, types: &[], search_path };
+        self.templates.borrow_mut().get(&wanted)?.fill(shape)
+    }
+
+    fn classify(
+        &self,
+        text: &str,
+        search_path: &[String],
+        shape: Option<&Shape>,
+    ) -> Result<Vec<Statement>, Unreadable> {
+        let read = classify(&self.shared.schema, search_path, text)?;
+        if let Some(shape) = shape
+            && let Some(template) = Template::of(shape, &read)
+        {
+            let wanted = Wanted { text: &shape.marked, types: &[], search_path };
+            self.templates.borrow_mut().insert(wanted.to_owned(), Rc::new(template));
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_is_found() {
+        let mut cache: Cache<Text, Rc<u8>, Length> =
+            Cache::with_weighter(TEXTS_MAX, TEXT_BYTES_MAX, Length);
+        let search_path = ["public".to_owned(), "shop".to_owned()];
+        let wanted = Wanted { text: "SELECT 1", types: &[0, 0], search_path: &search_path };
+        cache.insert(wanted.to_owned(), Rc::new(7));
+        assert_eq!(cache.get(&wanted).map(|found| **found), Some(7));
+        let other = Wanted { search_path: &search_path[..1], ..wanted };
+        assert!(cache.get(&other).is_none());
     }
 }

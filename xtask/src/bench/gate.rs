@@ -68,7 +68,7 @@ type Case = (&'static str, &'static str, u32);
 pub(super) async fn measure(arguments: &Arguments, program: &Program) -> Result<String> {
     ensure!(arguments.rounds > 0 && arguments.seconds > 0, "nothing to measure");
     ensure!(crate::run::succeeds("pgbouncer", &["--version"]), "pgbouncer is missing");
-    let pair = Pair::start(&[("max_connections", "400"), ("synchronous_commit", "off")])?;
+    let pair = Pair::start(&[("max_connections", "800"), ("synchronous_commit", "off")])?;
     for cluster in [&pair.source, &pair.target] {
         let server = connect(&cluster.superuser_url("postgres")).await?;
         server.batch_execute(&format!("CREATE DATABASE {DATABASE} OWNER app")).await?;

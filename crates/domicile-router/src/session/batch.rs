@@ -69,6 +69,9 @@ pub(super) fn tags(mut bytes: &[u8]) -> Vec<u8> {
     tags
 }
 
+/// Reads a text with its parameters' types, and whether whoever says it may say it again.
+pub(super) type Reader<'a> = dyn Fn(&str, &[u8], bool) -> Rc<Prepared> + 'a;
+
 /// The statements that a client has prepared, by its own names.
 pub(super) type Statements = HashMap<String, Rc<Prepared>>;
 
@@ -78,7 +81,7 @@ impl Batch {
     pub(super) fn read(
         bytes: &[u8],
         statements: &mut Statements,
-        read: &dyn Fn(&str, &[u8]) -> Rc<Prepared>,
+        read: &Reader<'_>,
     ) -> Result<Option<Batch>> {
         let mut batch = Batch::default();
         let is_whole = batch.read_all(bytes, statements, read);
@@ -92,7 +95,7 @@ impl Batch {
         &mut self,
         bytes: &[u8],
         statements: &mut Statements,
-        read: &dyn Fn(&str, &[u8]) -> Rc<Prepared>,
+        read: &Reader<'_>,
     ) -> Result<bool> {
         let (mut binds, mut executes) = (0, 0);
         while self.length < bytes.len() {
@@ -155,11 +158,7 @@ impl Batch {
     }
 }
 
-fn read_part(
-    frame: &Frame<'_>,
-    statements: &mut Statements,
-    read: &dyn Fn(&str, &[u8]) -> Rc<Prepared>,
-) -> Result<Part> {
+fn read_part(frame: &Frame<'_>, statements: &mut Statements, read: &Reader<'_>) -> Result<Part> {
     let known = |statements: &Statements, name: &str| match statements.get(name) {
         Some(prepared) => Ok(prepared.clone()),
         None => {
@@ -168,7 +167,7 @@ fn read_part(
         }
     };
     Ok(match frame.tag {
-        b'Q' => Part::Query(read(Query::read(frame).map_err(broken)?.text, &[0, 0])),
+        b'Q' => Part::Query(read(Query::read(frame).map_err(broken)?.text, &[0, 0], false)),
         b'P' => {
             let parse = Parse::read(frame).map_err(broken)?;
             if !parse.name.is_empty() && statements.contains_key(parse.name) {
@@ -178,7 +177,7 @@ fn read_part(
                 )
                 .with_code("42P05"));
             }
-            let prepared = read(parse.text, parse.types);
+            let prepared = read(parse.text, parse.types, true);
             statements.insert(parse.name.to_owned(), prepared.clone());
             Part::Parse(prepared)
         }

@@ -315,7 +315,9 @@ impl Session {
         if was_asked || resets || std::mem::take(&mut self.is_unsure) {
             return;
         }
-        lease.server.applied = self.settings.clone();
+        if lease.server.applied != self.settings {
+            lease.server.applied = self.settings.clone();
+        }
         lease.give_back();
     }
 

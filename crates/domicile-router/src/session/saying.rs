@@ -55,12 +55,12 @@ impl Saying<'_> {
             }
             Part::Bind(prepared) => {
                 self.prepare(prepared, true);
-                Bind::read(&first).map_err(broken)?.write_for(&prepared.name(), self.to);
+                Bind::read(&first).map_err(broken)?.write_for(&prepared.name, self.to);
                 self.relay.expect(Expected::Done { ours: false });
             }
             Part::DescribeStatement(prepared) => {
                 self.prepare(prepared, true);
-                Describe(Named::Statement(&prepared.name())).write(self.to);
+                Describe(Named::Statement(&prepared.name)).write(self.to);
                 self.relay.expect(Expected::Statement { ours: false });
             }
             Part::CloseStatement => self.spare(b'3'),
@@ -96,8 +96,7 @@ impl Saying<'_> {
             Close(Named::Statement(&prepared::name(number))).write(self.to);
             self.relay.expect(Expected::Done { ours: true });
         }
-        let name = prepared.name();
-        Parse { name: &name, text: &prepared.text, types: &prepared.types }.write(self.to);
+        Parse { name: &prepared.name, text: &prepared.text, types: &prepared.types }.write(self.to);
         self.relay.expect(Expected::Done { ours });
         self.added.push((self.parses, prepared.number));
         self.parses += 1;

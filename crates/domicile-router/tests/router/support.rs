@@ -141,7 +141,10 @@ impl World {
         let metrics = Arc::new(Metrics::default());
         let shared = Arc::new(Shared {
             schema: schema(),
-            sites: vec![address(&sites[0], "iad1")?, address(&sites[1], "dub1")?],
+            sites: vec![
+                Arc::new(address(&sites[0], "iad1")?),
+                Arc::new(address(&sites[1], "dub1")?),
+            ],
             nearest: 0,
             reference: 1,
             users: vec![

@@ -10,9 +10,10 @@ mod statements;
 
 use domicile_router::classify::{About, Command, Handle, Operand, Statement, classify};
 use domicile_router::schema::{Edge, Kind, Place, Schema, Table};
+use domicile_router::shape::{Shape, Template};
 use domicile_testkit::{Rounds, Server, TestDatabase, connect};
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use statements::{PEOPLE, TABLES, statement};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -339,4 +340,36 @@ async fn soak_whom_statements_concern() {
     }
     assert!(counts.of_one * 10 > counts.statements, "too few that say whom they concern");
     eprintln!("soak_whom: {} rounds from seed {}: {counts}", seeds.len(), seeds[0]);
+}
+
+#[test]
+fn soak_texts_of_one_shape_are_read_as_one() {
+    let (schema, path) = (schema(), ["public".to_owned()]);
+    let (mut texts, mut filled) = (0, 0);
+    for seed in Rounds::new(1).unwrap() {
+        let mut draw = StdRng::seed_from_u64(seed);
+        for _ in 0..STATEMENTS * 2 {
+            let text = statement(&mut draw);
+            let Some(shape) = Shape::of(&text) else { continue };
+            let mut other = shape.marked.clone();
+            while let Some(at) = other.find(['\u{1}', '\u{2}']) {
+                let number = draw.random_range(0..9_i64).pow(draw.random_range(0..12));
+                let literal = match other.as_bytes()[at] {
+                    1 => number.to_string(),
+                    _ => format!("'{number}'''"),
+                };
+                other.replace_range(at..=at, &literal);
+            }
+            let Ok(read) = classify(&schema, &path, &text) else { continue };
+            texts += 1;
+            let Some(template) = Template::of(&shape, &read) else { continue };
+            let other_shape = Shape::of(&other).unwrap();
+            assert_eq!(other_shape.marked, shape.marked, "{other}");
+            let directly = classify(&schema, &path, &other).unwrap();
+            assert_eq!([template.fill(&other_shape).unwrap()], directly[..], "{text}\n{other}");
+            filled += 1;
+        }
+    }
+    assert!(filled * 2 > texts, "{filled} of {texts}");
+    eprintln!("soak_shapes: {texts} texts, {filled} read by their shape; 0 differ");
 }

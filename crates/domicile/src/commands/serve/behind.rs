@@ -61,7 +61,7 @@ impl Behind {
             };
             opened.push(PostgresSite::connect(site.spec.name.clone(), url.expose()).await?);
         }
-        let addresses = opened.iter().map(address).collect::<Result<Vec<SiteAddress>>>()?;
+        let addresses = opened.iter().map(address).collect::<Result<Vec<_>>>()?;
         let metrics = before.map(|before| before.shared.metrics.clone()).unwrap_or_default();
         let same = before.filter(|before| before.besides == besides && before.closure == closure);
         let homes = match same {
@@ -141,15 +141,15 @@ async fn homes(
     Ok(homes)
 }
 
-fn address(site: &PostgresSite) -> Result<SiteAddress> {
+fn address(site: &PostgresSite) -> Result<Arc<SiteAddress>> {
     let endpoint = site.endpoint()?;
-    Ok(SiteAddress {
+    Ok(Arc::new(SiteAddress {
         name: domicile_store::Site::name(site).to_string(),
         host: endpoint.host,
         port: endpoint.port,
         database: endpoint.database,
         tls: endpoint.tls,
-    })
+    }))
 }
 
 fn user(user: &config::User) -> User {
