@@ -163,7 +163,8 @@ fn ratios(of: &Figures, to: &Figures) -> Figures {
 
 fn tables(arguments: &Arguments, cases: Vec<(Case, &[Measured; 3])>) -> String {
     let mut text = format!(
-        "{} rounds of {} s for each case, in turns; {POOL} connections to the site. Median with the \
+        "{} rounds of {} s for each case, in turns; {POOL} connections to the site, and \
+        as many as clients with prepared statements. Median with the \
         least and the most; ratios are of each round. Processor time is that of the contender's own \
         process, user and system.\n\n",
         arguments.rounds, arguments.seconds

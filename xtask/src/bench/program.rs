@@ -1,8 +1,6 @@
 //! `domicile` itself, as its user runs it.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -71,11 +69,14 @@ impl Prepared<'_> {
         command
     }
 
-    /// Stands in front of the sites, with this added to the configuration; tells on stderr.
+    /// Stands in front of the sites, with this added to a copy of the configuration; tells on stderr.
     pub(super) fn serve(&self, text: &str) -> Result<Child> {
-        OpenOptions::new().append(true).open(self.config())?.write_all(text.as_bytes())?;
+        let prepared = std::fs::read_to_string(self.config())?;
+        let (_, kept) =
+            tempfile::Builder::new().suffix(".toml").tempfile_in(&self.folder)?.keep()?;
+        std::fs::write(&kept, prepared + text)?;
         let mut command = Command::new(self.program);
-        command.arg("--config").arg(self.config()).arg("serve").kill_on_drop(true);
+        command.arg("--config").arg(&kept).arg("serve").kill_on_drop(true);
         Ok(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?)
     }
 

@@ -86,15 +86,22 @@ pub(super) struct Fronts {
     /// PgBouncer 1.18 keeps statements that are prepared only where a client keeps its connection.
     bouncer_by_session: Front,
     domicile: Front,
+    /// pgbench prepares while others of its clients hold connections and wait for it: with fewer than
+    /// there are clients it waits for itself.
+    domicile_with_many: Front,
 }
+
+/// As many connections as there can be clients.
+const MANY: u32 = 300;
 
 impl Fronts {
     pub(super) async fn start(pair: &Pair, prepared: &Prepared<'_>, pool: u32) -> Result<Fronts> {
         let direct = Front { port: pair.source.port(), program: None, _folder: None };
         Ok(Fronts {
             bouncer: bouncer(direct.port, "transaction", pool).await?,
-            bouncer_by_session: bouncer(direct.port, "session", 300).await?,
+            bouncer_by_session: bouncer(direct.port, "session", MANY).await?,
             domicile: domicile(prepared, pool).await?,
+            domicile_with_many: domicile(prepared, MANY).await?,
             direct,
         })
     }
@@ -105,7 +112,8 @@ impl Fronts {
             (0, _) => &self.direct,
             (1, false) => &self.bouncer,
             (1, true) => &self.bouncer_by_session,
-            _ => &self.domicile,
+            (_, false) => &self.domicile,
+            (_, true) => &self.domicile_with_many,
         }
     }
 }
